@@ -1,0 +1,69 @@
+"""`run_results.json`: what the last dbt command built and tested (dbt-notes §2)."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from planhat_dbt.artifacts.document import mapping, moment, read_document, schema_version, text
+from planhat_dbt.artifacts.types import NodeResult, RunResults
+from planhat_dbt.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLDEST, NEWEST = 4, 6
+HINT = "Run `dbt build` again; to sync without its results, delete the file."
+
+
+def read_run_results(path: Path) -> RunResults | None:
+    """Read the run results at `path`; None if there is no such file.
+
+    Raises:
+        UsageError: the file is unreadable, not run results, or of a schema older than v4.
+    """
+    document = read_document(path, "dbt's run results", hint=HINT)
+    if document is None:
+        return None
+    version = schema_version(document, "run-results")
+    if version is None or version < OLDEST:
+        told = "no dbt run results" if version is None else f"dbt run results of schema v{version}"
+        raise UsageError(f"{path} is {told}; expected schema v{OLDEST} to v{NEWEST}", hint=HINT)
+    metadata, args = mapping(document.get("metadata")), mapping(document.get("args"))
+    results = document.get("results")
+    return RunResults(
+        path=path,
+        command=text(args.get("which")),
+        target=text(args.get("target")) or None,
+        profile=text(args.get("profile")) or None,
+        vars=MappingProxyType(mapping(args.get("vars"))),
+        empty=args.get("empty") is True,
+        sample=bool(args.get("sample")),
+        dbt_version=text(metadata.get("dbt_version")),
+        invocation_id=text(metadata.get("invocation_id")),
+        generated_at=moment(metadata.get("generated_at")),
+        started_at=moment(metadata.get("invocation_started_at")),
+        results=MappingProxyType(
+            {
+                r.unique_id: r
+                for raw in (results if isinstance(results, list) else ())
+                if (r := _result(mapping(raw)))
+            }
+        ),
+        warning=""
+        if version <= NEWEST
+        else f"{path} has schema v{version}, newer than v{NEWEST}; it is read as v{NEWEST}",
+    )
+
+
+def _result(raw: dict[str, Any]) -> NodeResult | None:
+    unique_id = text(raw.get("unique_id"))
+    if not unique_id:
+        return None
+    failures = raw.get("failures")
+    return NodeResult(
+        unique_id=unique_id,
+        status=text(raw.get("status")),
+        message=text(raw.get("message")) or None,
+        failures=failures if isinstance(failures, int) else None,
+    )

@@ -1,0 +1,113 @@
+"""What we keep of dbt's artifacts: light, frozen values (dbt-notes §2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+MetaPlace: TypeAlias = Literal["config.meta", "meta"]
+"""Where a `meta` mapping was found; dbt 2 reads the first only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as its YAML declares it; the built table may differ."""
+
+    name: str
+    data_type: str | None
+    meta: Mapping[str, Any]
+    meta_place: MetaPlace
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A model, seed or dbt snapshot."""
+
+    unique_id: str
+    resource_type: Literal["model", "seed", "snapshot"]
+    name: str
+    package_name: str
+    database: str
+    schema: str
+    alias: str
+    relation_name: str | None
+    """The quoted, fully rendered name; None where there is no table (ephemeral models)."""
+    original_file_path: str
+    patch_path: str | None
+    """The YAML file that describes the node, relative to its package; None if there is none."""
+    tags: tuple[str, ...]
+    fqn: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    """Unique ids of the nodes and sources it selects from directly."""
+    meta: Mapping[str, Any]
+    meta_place: MetaPlace
+    enabled: bool
+    materialized: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A data test or unit test."""
+
+    unique_id: str
+    name: str
+    attached_node: str | None
+    """The node it is declared on; None for singular tests."""
+    depends_on: tuple[str, ...]
+    severity: str
+    """`error` or `warn`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`manifest.json`: the project as dbt last parsed it, for one target."""
+
+    path: Path
+    project_name: str
+    adapter_type: str
+    dbt_version: str
+    invocation_id: str
+    generated_at: datetime | None
+    nodes: Mapping[str, Node]
+    """By unique id: models, seeds and snapshots."""
+    tests: tuple[Test, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What became of one node or test."""
+
+    unique_id: str
+    status: str
+    """As dbt says it: success, error, skipped, pass, fail, warn, …"""
+    message: str | None
+    failures: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResults:
+    """`run_results.json`: what the last dbt command did."""
+
+    path: Path
+    command: str
+    """`args.which`: build, run, test, compile, …; empty if not told."""
+    target: str | None
+    """Only where it was given explicitly (dbt-notes §2)."""
+    profile: str | None
+    vars: Mapping[str, Any]
+    empty: bool
+    sample: bool
+    dbt_version: str
+    invocation_id: str
+    generated_at: datetime | None
+    started_at: datetime | None
+    results: Mapping[str, NodeResult]
+    """By unique id."""
+    warning: str = ""
+    """Said once: the file's schema is newer than those we know."""

@@ -1,0 +1,119 @@
+"""The shape of what we know of a Planhat object; the facts themselves are in `catalogue`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class FieldType(StrEnum):
+    """What Planhat keeps in a field, and so what JSON it wants (planhat-api §3.4, §3.5, §9)."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    """ISO 8601 text in UTC, with `Z`."""
+    DAY = "day"
+    """Whole days since 1970-01-01."""
+    DATE = "date"
+    """`YYYY-MM-DD` text (churn)."""
+    ID = "id"
+    """A Planhat `_id`: 24 hex characters."""
+    COMPANY = "company"
+    """A company reference: `_id`, `extid-…` or `srcid-…` (§3.3)."""
+    COMPANIES = "companies"
+    """A list of company references (issues)."""
+    TEXTS = "texts"
+    IDS = "ids"
+    OBJECT = "object"
+    OBJECTS = "objects"
+    ANY = "any"
+    """Custom fields: the tenant knows the type, we do not."""
+
+
+class Kind(StrEnum):
+    """Records are kept equal to the model; events are sent once."""
+
+    RECORD = "record"
+    EVENT = "event"
+
+
+class Scope(StrEnum):
+    """Within what an `externalId` is unique (planhat-api §3.1)."""
+
+    TENANT = "tenant"
+    COMPANY = "company"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an object, under the name a declaration uses."""
+
+    name: str
+    type: FieldType = FieldType.TEXT
+    wire: str = ""
+    """Its name in JSON where that differs from `name` (invoice: `extId`, `cId`)."""
+    writable: bool = True
+    required: bool = False
+    """A bulk create without it is refused, so it is never cleared."""
+    recomputed: bool = False
+    """Planhat may overwrite what is sent (y* in planhat-api §9)."""
+    values: tuple[str, ...] = ()
+    """The closed list of an enumeration; empty: anything."""
+
+    @property
+    def json_name(self) -> str:
+        """The name on the wire."""
+        return self.wire or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """All we know of one Planhat object (planhat-api §4, §9, §10)."""
+
+    name: str
+    plural: str
+    path: str
+    """REST path, e.g. `/companies`; for events the tracking path without the tenant."""
+    rank: int
+    """Delivery order: parents before children (DESIGN §4)."""
+    fields: Mapping[str, Field]
+    kind: Kind = Kind.RECORD
+    bulk_keys: tuple[str, ...] = ()
+    """Fields a bulk upsert matches on, in the API's order of priority, by our names."""
+    path_keys: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Keys of `GET /path/{prefix}{value}`: our field name → prefix (`extid-`, `srcid-`)."""
+    bulk: bool = True
+    """Whether `PUT path` with an array exists."""
+    company_field: str = ""
+    """The field that refers to the company, by our name; empty: none."""
+    key_scope: Scope = Scope.COMPANY
+    one_of: tuple[tuple[str, ...], ...] = ()
+    """Groups of fields of which a create needs at least one each."""
+    constants: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Fields that every row carries with a fixed value (note: `type`)."""
+    custom: bool = True
+    """Whether records carry `custom` fields."""
+    page_size: int = 2000
+    """Largest legal `limit` of its list."""
+    list_filters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Query parameters an existence check by list must send, so that nothing is hidden (§12.11)."""
+    aliases: tuple[str, ...] = ()
+    """Other spellings accepted in a declaration."""
+
+    @property
+    def is_event(self) -> bool:
+        """Insert-only, sent once."""
+        return self.kind is Kind.EVENT
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The fields a create must carry, by our names."""
+        return tuple(f.name for f in self.fields.values() if f.required)
