@@ -1,0 +1,186 @@
+"""Configuration in, parts out: reads project, artifacts, profile and environment, and picks the concrete parts."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planhat_dbt.artifacts import read_manifest, read_run_results
+from planhat_dbt.declaration import read_declarations
+from planhat_dbt.declaration.error import DeclarationError
+from planhat_dbt.errors import RefusedError, UsageError
+from planhat_dbt.gate import open_gate
+from planhat_dbt.project import read_project
+from planhat_dbt.run.context import Context, Overrides
+from planhat_dbt.selection import select_syncs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from planhat_dbt.artifacts import Manifest, RunResults
+    from planhat_dbt.declaration import Declarations
+    from planhat_dbt.planhat import ClientSettings
+    from planhat_dbt.project import Project
+    from planhat_dbt.settings import ProjectSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line says of project, target and choice; the names are dbt's."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    project_dir: str | None = None
+    profiles_dir: str | None = None
+    profile: str | None = None
+    target: str | None = None
+    target_path: str | None = None
+    vars: str = ""
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A project with its manifest and declarations; nothing has been opened."""
+
+    project: Project
+    manifest: Manifest
+    declarations: Declarations
+
+
+def load(request: Request) -> Loaded:
+    """Read the project, dbt's manifest and all declarations.
+
+    Raises:
+        UsageError: The project or the manifest cannot be read.
+    """
+    project = read_project(
+        project_dir=request.project_dir,
+        target_path=request.target_path,
+        cli_vars=request.vars,
+        env=request.environ,
+    )
+    manifest = read_manifest(project.manifest_path)
+    declarations = read_declarations(manifest, project.settings, project_dir=project.directory)
+    return Loaded(project, manifest, declarations)
+
+
+def load_checked(request: Request) -> Loaded:
+    """Read as `load` does, and stop at any fault.
+
+    Raises:
+        DeclarationError: Settings or declarations have faults; it lists them all.
+    """
+    loaded = load(request)
+    faults = (*loaded.project.faults, *loaded.declarations.errors)
+    faults = tuple(f for f in faults if not f.warning)
+    if faults:
+        raise DeclarationError("The declarations have faults; nothing was done.", faults)
+    return loaded
+
+
+def build_context(
+    request: Request, *, overrides: Overrides | None = None, on_wait: Callable[[str], None] | None = None
+) -> Context:
+    """Put together what a run needs.
+
+    Raises:
+        UsageError: Something of it is missing or wrong.
+    """
+    from planhat_dbt.warehouse.duckdb import DuckDBWarehouse  # noqa: PLC0415 - not for commands that need none
+    from planhat_dbt.warehouse.profile import read_target  # noqa: PLC0415
+
+    loaded = load_checked(request)
+    project, settings = loaded.project, loaded.project.settings
+    results = read_run_results(project.run_results_path)
+    profile = request.profile or (results.profile if results else None) or project.profile
+    if not profile:
+        raise UsageError("dbt_project.yml names no profile.", hint="Name one with --profile.")
+    target = read_target(
+        profile,
+        project.directory,
+        request.environ,
+        profiles_dir=Path(request.profiles_dir) if request.profiles_dir else None,
+        target=request.target or _target_of(results),
+    )
+    syncs = select_syncs(loaded.declarations.syncs, request.select, request.exclude)
+    overrides = overrides or Overrides()
+    _check_names(overrides, {s.name for s in syncs})
+    return Context(
+        project_dir=project.directory,
+        target_dir=project.target_path,
+        target=target.name,
+        settings=settings,
+        manifest=loaded.manifest,
+        gate=open_gate(loaded.manifest, results),
+        invocation_id=(results.invocation_id if results else "") or loaded.manifest.invocation_id,
+        syncs=syncs,
+        all_syncs=loaded.declarations.syncs,
+        warehouse=DuckDBWarehouse(target, lock_wait=settings.duckdb_lock_wait, on_wait=on_wait),
+        git_sha=_git_sha(project.directory),
+        overrides=overrides,
+    )
+
+
+def check_target_allowed(settings: ProjectSettings, target: str) -> None:
+    """Refuse to write to Planhat from a dbt target that may not.
+
+    Raises:
+        RefusedError: `allow_targets` does not name it.
+    """
+    allowed = settings.allow_targets
+    if allowed is not None and target not in allowed:
+        raise RefusedError(
+            f"Target {target!r} may not write to Planhat (allow_targets: {', '.join(allowed) or 'none'}). "
+            "Nothing was sent.",
+            hint="See what would be sent with `planhat-dbt plan`, or use --target.",
+        )
+
+
+def client_settings(settings: ProjectSettings) -> ClientSettings:
+    """Translate project settings to the client's."""
+    from planhat_dbt.planhat import ClientSettings  # noqa: PLC0415
+
+    return ClientSettings(
+        read_timeout=settings.read_timeout,
+        connect_timeout=settings.connect_timeout,
+        max_tries=settings.max_tries,
+        max_wait=settings.max_wait,
+        calls_per_minute=settings.max_calls_per_minute,
+    )
+
+
+def _target_of(results: RunResults | None) -> str | None:
+    # dbt tells the target only where --target was given; the manifest it wrote is that target's.
+    return results.target if results else None
+
+
+def _check_names(overrides: Overrides, selected: set[str]) -> None:
+    for option, names in (
+        ("--allow-removals", overrides.removals),
+        ("--allow-changes", overrides.changes),
+        ("--resync", overrides.resync),
+    ):
+        unknown = sorted(names - selected)
+        if unknown:
+            raise UsageError(
+                f"{option} {unknown[0]}: no such sync is selected.",
+                hint="See the syncs with `planhat-dbt list`.",
+            )
+
+
+def _git_sha(directory: Path) -> str:
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

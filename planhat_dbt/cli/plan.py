@@ -1,0 +1,46 @@
+"""`planhat-dbt plan`: what would be sent, and nothing more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from planhat_dbt.bootstrap import build_context
+from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.cli.progress import Progress
+from planhat_dbt.report.document import as_json, plan_document
+from planhat_dbt.report.markdown import plan_markdown
+from planhat_dbt.report.text import show_plan
+from planhat_dbt.run.context import Overrides
+from planhat_dbt.run.engine import Run
+
+
+@click.command()
+@project_options
+@selection_options
+@click.option("--resync", multiple=True, metavar="SYNC", help="Plan to send all rows of this sync again.")
+@click.option(
+    "--samples",
+    default=3,
+    show_default=True,
+    type=click.IntRange(0, 100),
+    help="Rows shown of each operation.",
+)
+@click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+def plan(*, output: str, samples: int, resync: tuple[str, ...], **given: Any) -> None:
+    """Compare and show what would be sent: counts, calls, and rows with old → new values.
+
+    Sends nothing and needs no token. Values are shown on the screen: they may be personal data.
+    """
+    with Progress() as progress:
+        context = build_context(
+            request(given), overrides=Overrides(resync=frozenset(resync)), on_wait=progress.notice
+        )
+        results = Run(context, progress, "plan").plan(samples)
+    if output == "json":
+        click.echo(as_json(plan_document(context.target, results)))
+    elif output == "markdown":
+        click.echo(plan_markdown(context.target, results, context.settings.max_calls_per_minute))
+    else:
+        show_plan(context.target, results, context.settings.max_calls_per_minute)

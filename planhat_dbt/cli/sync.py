@@ -1,0 +1,114 @@
+"""`planhat-dbt sync`: compare, guard, deliver, record."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from planhat_dbt.bootstrap import build_context, check_target_allowed, client_settings
+from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.cli.progress import Progress
+from planhat_dbt.planhat import Endpoint
+from planhat_dbt.report.document import as_json, plan_document, write_results
+from planhat_dbt.report.text import show_plan, show_result
+from planhat_dbt.run.context import Overrides
+from planhat_dbt.run.engine import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from planhat_dbt.bootstrap import Request
+    from planhat_dbt.run.context import Context
+
+
+@click.command()
+@project_options
+@selection_options
+@click.option("--dry-run", is_flag=True, help="Only show the plan, as `planhat-dbt plan` does.")
+@click.option("--resync", multiple=True, metavar="SYNC", help="Send all rows of this sync again.")
+@click.option(
+    "--allow-removals", multiple=True, metavar="SYNC", help="Let this sync remove more than its limit, once."
+)
+@click.option(
+    "--allow-changes", multiple=True, metavar="SYNC", help="Let it change more than its limit, once."
+)
+@click.option("--fail-fast", is_flag=True, help="End the run at the first sync that fails.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def sync(
+    ctx: click.Context,
+    /,
+    *,
+    dry_run: bool,
+    resync: tuple[str, ...],
+    allow_removals: tuple[str, ...],
+    allow_changes: tuple[str, ...],
+    fail_fast: bool,
+    output: str,
+    **given: Any,
+) -> None:
+    """Compare each model with what Planhat was sent before, and send the difference.
+
+    The token is read from PLANHAT_API_TOKEN, the tenant of metrics and activities from PLANHAT_TENANT_UUID.
+
+    Exit code 0: all done; 1: rows or syncs failed; 2: wrong usage or declaration; 3: refused by a guard or the gate.
+    """
+    overrides = Overrides(frozenset(allow_removals), frozenset(allow_changes), frozenset(resync), fail_fast)
+    asked = request(given)
+    if dry_run:
+        _show_plan(asked, overrides, output)
+        return
+    with Progress() as progress:
+        context = build_context(asked, overrides=overrides, on_wait=progress.notice)
+        check_target_allowed(context.settings, context.target)
+        endpoint = _endpoint(context)
+        run = Run(context, progress, "sync")
+        with _stopping_at_signals(run) as received:
+            result = run.sync(endpoint, client_settings(context.settings))
+    document = write_results(context.target_dir, result)
+    if output == "json":
+        click.echo(as_json(document))
+    else:
+        show_result(result)
+    ctx.exit(128 + received[0] if received else result.exit_code)
+
+
+def _show_plan(asked: Request, overrides: Overrides, output: str) -> None:
+    with Progress() as progress:
+        context = build_context(asked, overrides=overrides, on_wait=progress.notice)
+        results = Run(context, progress, "sync --dry-run").plan()
+    if output == "json":
+        click.echo(as_json(plan_document(context.target, results)))
+    else:
+        show_plan(context.target, results, context.settings.max_calls_per_minute)
+
+
+def _endpoint(context: Context) -> Endpoint:
+    endpoint = Endpoint.from_env(os.environ)
+    if any(s.object.is_event for s in context.syncs):
+        endpoint.require_tenant()
+    return endpoint
+
+
+@contextmanager
+def _stopping_at_signals(run: Run) -> Iterator[list[int]]:
+    """Let SIGINT and SIGTERM end the run after the batch in flight; a second one ends it at once."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        received.append(number)
+        run.stop.set()
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        click.echo("Stopping after the calls in flight; what they bring is recorded.", err=True)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

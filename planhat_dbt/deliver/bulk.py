@@ -1,0 +1,96 @@
+"""Bulk upserts: full calls, an outcome for every row, and parts ever smaller where rows cannot be told apart."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
+from planhat_dbt.deliver.judge import Verdict, judge
+from planhat_dbt.planhat import AccessDeniedError, CallError, UnreadableAnswerError, read_bulk, read_message
+
+if TYPE_CHECKING:
+    from planhat_dbt.deliver.payload import Batch, SentRow
+    from planhat_dbt.outcome import BatchOutcome
+    from planhat_dbt.planhat import Answer
+
+
+class BulkCourier:
+    """Delivers keyed rows of one object; sending any of them twice leaves the same record."""
+
+    def __init__(self, calls: Calls, path: str, match: str | None, limits: Limits) -> None:
+        self._calls = calls
+        self._path = path
+        self._match = match
+        self._limits = limits
+
+    def deliver(self, batch: Batch) -> BatchOutcome:
+        """Send a batch in as few calls as its size and its outcome allow."""
+        tally = Tally(batch)
+        queue = deque(parts(batch.rows, self._limits))
+        splits = 0
+        while queue:
+            rows = queue.popleft()
+            if splits > self._limits.split_calls:
+                tally.hold(
+                    rows, "not_sent", f"the rows of this batch could not be told apart in {splits} calls"
+                )
+                continue
+            verdict = self._send(rows, tally)
+            if verdict is None:
+                if tally.stop:
+                    for left in queue:
+                        tally.hold(left, "not_sent", "not sent: " + tally.stop.message)
+                    break
+                continue
+            self._note(verdict, tally)
+            if verdict.unsure and len(rows) == 1:
+                tally.refuse(rows[0], "unclear", "Planhat's answer to this row alone does not add up")
+            elif verdict.unsure:
+                queue.extendleft(reversed(_smaller(verdict.unsure, rows)))
+                splits += 1
+        return tally.outcome()
+
+    def _send(self, rows: list[SentRow], tally: Tally) -> Verdict | None:
+        """Make one call; None if it brought no usable answer."""
+        try:
+            answer = self._calls.bulk(self._path, json_array(rows), repeatable=True)
+            tally.calls += answer.attempts
+            tally.http_status = answer.status
+            return self._judge(rows, answer, tally)
+        except CallError as error:
+            tally.calls += error.attempts
+            tally.fail(rows, error, stop=isinstance(error, AccessDeniedError))
+            return None
+
+    def _judge(self, rows: list[SentRow], answer: Answer, tally: Tally) -> Verdict:
+        try:
+            report = read_bulk(answer.status, answer.body)
+        except UnreadableAnswerError:
+            if answer.ok:
+                raise
+            # Refused as a whole: which row is at fault shows when it stands alone (planhat-api §13 no. 6).
+            if len(rows) > 1:
+                return Verdict(unsure=tuple(rows))
+            tally.refuse(rows[0], "refused", f"{answer.status}: {read_message(answer.body)}"[:500])
+            return Verdict()
+        tally.created += report.created
+        tally.updated += report.updated
+        tally.unchanged += report.unchanged
+        return judge(rows, report, self._match)
+
+    @staticmethod
+    def _note(verdict: Verdict, tally: Tally) -> None:
+        tally.ids += verdict.ids
+        for refusal in verdict.refused:
+            tally.refuse(refusal.row, refusal.code, refusal.message)
+        tally.again += [r.row for r in verdict.again]
+
+
+def _smaller(unsure: tuple[SentRow, ...], sent: list[SentRow]) -> list[list[SentRow]]:
+    """Halve what is unsure; rows that could not be told apart all at once are already a smaller call."""
+    rows = list(unsure)
+    if len(rows) < len(sent) and len(rows) <= 2:
+        return [[r] for r in rows]
+    middle = (len(rows) + 1) // 2
+    return [part for part in (rows[:middle], rows[middle:]) if part]

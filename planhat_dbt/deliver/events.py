@@ -1,0 +1,109 @@
+"""Metrics and user activities: sent once, checked before, never repeated after doubt (planhat-api §10)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Literal
+
+import orjson
+
+from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
+from planhat_dbt.errors import FailedError
+from planhat_dbt.planhat import (
+    AccessDeniedError,
+    CallError,
+    UnreadableAnswerError,
+    read_message,
+    read_metrics,
+)
+
+if TYPE_CHECKING:
+    from planhat_dbt.deliver.payload import Batch, SentRow
+    from planhat_dbt.outcome import BatchOutcome
+    from planhat_dbt.planhat import Answer, EventError
+
+
+class EventCourier:
+    """Delivers events of one kind."""
+
+    def __init__(self, calls: Calls, kind: Literal["metrics", "activities"], limits: Limits) -> None:
+        self._calls = calls
+        self._kind: Literal["metrics", "activities"] = kind
+        self._limits = limits
+
+    def deliver(self, batch: Batch) -> BatchOutcome:
+        """Send a batch; what is not surely refused or surely unsent counts as received."""
+        tally = Tally(batch)
+        queue = deque(parts(batch.rows, self._limits))
+        while queue:
+            rows = queue.popleft()
+            if tally.stop:
+                tally.hold(rows, "not_sent", "not sent: " + tally.stop.message)
+                continue
+            try:
+                answer = self._calls.track(self._kind, json_array(rows))
+            except CallError as error:
+                tally.calls += error.attempts
+                tally.fail(rows, error, stop=isinstance(error, AccessDeniedError))
+                continue
+            tally.calls += answer.attempts
+            tally.http_status = answer.status
+            if answer.ok:
+                self._read(rows, answer, tally)
+            elif answer.status == 413 and len(rows) > 1:
+                middle = len(rows) // 2
+                queue.extendleft((rows[middle:], rows[:middle]))
+            else:
+                self._refused(rows, answer, tally)
+        return tally.outcome()
+
+    def _read(self, rows: list[SentRow], answer: Answer, tally: Tally) -> None:
+        try:
+            report = read_metrics(answer.body)
+        except UnreadableAnswerError:
+            if self._kind == "metrics":
+                tally.lose_sight(rows, "the answer to these metrics could not be read")
+                return
+            tally.created += len(rows)  # activities: the body is not documented, 2xx is all there is
+            return
+        refused, nameless = _tie(rows, report.errors)
+        if nameless:
+            text = f"{len(nameless)} of these events were refused without a word which: {nameless[0].message}"
+            named = {r.row for r, _ in refused}
+            tally.lose_sight([r for r in rows if r.row not in named], text)
+        else:
+            tally.created += len(rows) - len(refused)
+        for row, message in refused:
+            tally.refuse(row, "refused", message)
+
+    def _refused(self, rows: list[SentRow], answer: Answer, tally: Tally) -> None:
+        message = f"the tracking host answered {answer.status}: {read_message(answer.body)}"[:500]
+        tally.hold(rows, "not_sent", message)
+        tally.stop = FailedError(
+            message,
+            hint="Check PLANHAT_TENANT_UUID and PLANHAT_TRACKING_URL, then run again: nothing was received.",
+        )
+
+
+def _tie(
+    rows: list[SentRow], errors: tuple[EventError, ...]
+) -> tuple[list[tuple[SentRow, str]], list[EventError]]:
+    """Find the row of each refused event by its content, which the answer repeats."""
+    if not errors:
+        return [], []
+    by_content: dict[bytes, list[SentRow]] = {}
+    for row in rows:
+        by_content.setdefault(_content(orjson.loads(row.item)), []).append(row)
+    refused: list[tuple[SentRow, str]] = []
+    nameless = []
+    for error in errors:
+        candidates = by_content.get(_content(error.item)) if error.item is not None else None
+        if candidates:
+            refused.append((candidates.pop(), error.message))
+        else:
+            nameless.append(error)
+    return refused, nameless
+
+
+def _content(item: object) -> bytes:
+    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,191 @@
+"""Who is meant by a bulk answer: from counts and keys to an outcome for every row (planhat-api §5.1, §13 no. 5-8).
+
+The answer has no row index. It names the keys of records that were inserted or changed, counts those that were
+already equal, and may or may not say which rows its errors are about; some rows vanish without a word. Whoever
+cannot be told apart is handed back as `unsure`, to be sent again in smaller parts until one stands alone.
+Pure: values in, values out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from planhat_dbt.outcome import FoundId
+from planhat_dbt.plan import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from planhat_dbt.deliver.payload import SentRow
+    from planhat_dbt.planhat.response import BulkReport, RecordKeys, RowError
+
+DROPPED: Final = (
+    "Planhat answered without error but kept no record: as with endusers whose company it cannot find"
+)
+
+
+class Refusal(NamedTuple):
+    """A row that Planhat refused."""
+
+    row: SentRow
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one answer tells of the rows of one call. Rows that are not listed were accepted."""
+
+    ids: tuple[FoundId, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    again: tuple[SentRow, ...] = ()
+    """Updates of a record that no longer exists."""
+    unsure: tuple[SentRow, ...] = ()
+
+
+def judge(rows: Sequence[SentRow], report: BulkReport, match: str | None) -> Verdict:
+    """Tell from an answer what became of each row.
+
+    Args:
+        rows: What was sent, each key once.
+        report: The answer.
+        match: The declared match key (`externalId`, `sourceId`, `_id`, `email`); None for keyless rows.
+    """
+    ids = tuple(_found_ids(rows, report, match))
+    if not report.errors and report.answered == len(rows):
+        updates = sum(1 for r in rows if r.operation != Operation.INSERT)
+        if updates == 0 or report.created == 0:
+            return Verdict(ids)
+    return _Inquiry(rows, report, match).verdict(ids)
+
+
+def _found_ids(rows: Sequence[SentRow], report: BulkReport, match: str | None) -> list[FoundId]:
+    """The ids an answer names of rows that were sent: another key would be another batch's, or nobody's."""
+    sent = {r.key for r in rows}
+    found = []
+    for keys, created in ((report.inserts, True), (report.updates, False)):
+        for record in keys:
+            key = _key_of(record, match)
+            if key in sent and key and record.id:
+                found.append(FoundId(key, record.id, created))
+    return found
+
+
+def _key_of(record: RecordKeys, match: str | None) -> str | None:
+    if match == "externalId":
+        return record.external_id
+    if match == "sourceId":
+        return record.source_id
+    if match == "email":
+        return record.email
+    return record.id if match == "_id" else None
+
+
+class _Register:
+    """The rows of a call, findable by what an answer may name of them."""
+
+    def __init__(self, rows: Sequence[SentRow], match: str | None) -> None:
+        self._match = match
+        self._by_key = {r.key: r for r in rows}
+        self._by_id = {r.planhat_id: r for r in rows if r.planhat_id}
+
+    def find(self, record: RecordKeys) -> SentRow | None:
+        key = _key_of(record, self._match)
+        if key and (row := self._by_key.get(key)):
+            return row
+        return self._by_id.get(record.id) if record.id else None
+
+    def all(self, records: Iterable[RecordKeys]) -> dict[int, SentRow]:
+        """The rows that are named, each once."""
+        return {row.row: row for record in records if (row := self.find(record))}
+
+
+class _Inquiry:
+    """One answer that needs a closer look: something failed, is missing, or was created that should not be."""
+
+    def __init__(self, rows: Sequence[SentRow], report: BulkReport, match: str | None) -> None:
+        self._rows = rows
+        self._report = report
+        register = _Register(rows, match)
+        self._created = register.all(report.inserts)
+        self._done = self._created | register.all(report.updates)
+        self._named: dict[int, tuple[SentRow, RowError]] = {}
+        self._nameless: list[RowError] = []
+        for error in report.errors:
+            row = register.find(error.keys)
+            if row is None:
+                self._nameless.append(error)
+            else:
+                self._named.setdefault(row.row, (row, error))
+
+    def verdict(self, ids: tuple[FoundId, ...]) -> Verdict:
+        suspects = self._suspects()
+        again = {n: r for n, r in self._created.items() if r.operation != Operation.INSERT} | suspects
+        refused, retried = _refusals([pair for n, pair in self._named.items() if n not in again])
+        again |= {r.row: r for r in retried}
+        rest = [r for r in self._rows if not (r.row in self._done or r.row in self._named or r.row in again)]
+        more, retried, unsure = self._remaining(rest, guessed=bool(suspects))
+        again |= {r.row: r for r in retried}
+        return Verdict(ids, (*refused, *more), tuple(again.values()), tuple(unsure))
+
+    def _suspects(self) -> dict[int, SentRow]:
+        """Updates that may have made a new record: more were created than there are inserts to account for them.
+
+        To ask again would not show which: what was created once reads as unchanged from then on. Sent whole, none
+        of them can stay a part of a record.
+        """
+        still_open = [r for r in self._rows if not (r.row in self._done or r.row in self._named)]
+        inserts = sum(1 for r in still_open if r.operation == Operation.INSERT)
+        if self._report.created - len(self._created) <= inserts:
+            return {}
+        return {r.row: r for r in still_open if r.operation != Operation.INSERT}
+
+    def _remaining(
+        self, rest: list[SentRow], *, guessed: bool
+    ) -> tuple[list[Refusal], list[SentRow], list[SentRow]]:
+        """Judge the rows that nothing names: refused, to be sent whole, unsure. The others passed."""
+        report, nameless = self._report, self._nameless
+        if guessed:
+            adds_up = not nameless and report.answered == len(self._rows)
+            return [], [], [] if adds_up else rest
+        unnamed_changes = report.created + report.updated - len(self._done)
+        if unnamed_changes < 0:  # more is named than counted: nothing can be told from the counts
+            return [], [], rest
+        if not nameless and len(rest) == report.unchanged + unnamed_changes:
+            return [], [], []
+        if report.unchanged or unnamed_changes:
+            return [], [], rest
+        if not nameless:
+            return [Refusal(r, "dropped", DROPPED) for r in rest], [], []
+        if len(nameless) >= len(rest) and len({_is_permission(e) for e in nameless}) == 1:
+            refused, retried = _refusals([(r, _joint(nameless)) for r in rest])
+            return refused, retried, []
+        return [], [], rest
+
+
+def _is_permission(error: RowError) -> bool:
+    return "permission" in error.kind.lower()
+
+
+def _refusals(pairs: Iterable[tuple[SentRow, RowError]]) -> tuple[list[Refusal], list[SentRow]]:
+    """Split refused rows into those refused for good and updates by `_id`, whose record may be gone."""
+    refused: list[Refusal] = []
+    again: list[SentRow] = []
+    for row, error in pairs:
+        permission = _is_permission(error)
+        if row.operation == Operation.UPDATE and row.planhat_id and not permission:
+            again.append(row)
+        else:
+            refused.append(Refusal(row, "permission" if permission else "refused", error.message))
+    return refused, again
+
+
+def _joint(errors: list[RowError]) -> RowError:
+    """One error that stands for several which do not say whose they are."""
+    first = errors[0]
+    messages = list(dict.fromkeys(e.message for e in errors))
+    if len(messages) == 1:
+        return first
+    text = f"one of {len(messages)} reasons: " + "; ".join(messages[:5])
+    return type(first)(first.kind, text[:500], first.keys, first.raw)

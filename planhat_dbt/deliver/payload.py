@@ -1,0 +1,184 @@
+"""Rows of a plan table as JSON: whole for a new record, only what changed for one that Planhat has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+
+from planhat_dbt.declaration.types import Constant, Nulls
+from planhat_dbt.objects import FieldType, Scope
+from planhat_dbt.plan import Operation
+from planhat_dbt.values import BadValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from planhat_dbt.binding import BoundField, BoundSync
+    from planhat_dbt.warehouse.port import Dialect, Row
+
+_dumps: Final = partial(orjson.dumps, option=orjson.OPT_NON_STR_KEYS)
+_LISTS: Final = frozenset((FieldType.TEXTS, FieldType.IDS, FieldType.OBJECTS, FieldType.COMPANIES))
+
+HEAD: Final = ("_row", "_batch", "_operation", "_key", "_planhat_id", "_changed")
+"""What is fetched of every planned row before its values."""
+_ROW, _BATCH, _OPERATION, _KEY, _ID, _CHANGED = range(len(HEAD))
+
+
+class SentRow(NamedTuple):
+    """One row, encoded. A tuple, as windows hold tens of thousands of them."""
+
+    row: int
+    key: str
+    operation: str
+    planhat_id: str | None
+    item: bytes
+    """The JSON object."""
+
+
+class RefusedRow(NamedTuple):
+    """One row that our own check stopped."""
+
+    row: int
+    key: str
+    operation: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows that are meant to travel in one call, encoded, and those that cannot."""
+
+    number: int
+    rows: tuple[SentRow, ...]
+    refused: tuple[RefusedRow, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Size of the JSON array of all rows."""
+        return sum(len(r.item) for r in self.rows) + len(self.rows) + 1
+
+
+class _Field(NamedTuple):
+    target: str
+    name: str
+    """The name on the wire; for custom fields the display name."""
+    custom: bool
+    convert: Callable[[Any], Any] | None
+    empty: Any
+    """What a NULL becomes: null, or an empty list."""
+    skip_null: bool
+
+
+class PayloadWriter:
+    """Encodes the planned rows of one sync."""
+
+    def __init__(self, bound: BoundSync, dialect: Dialect) -> None:
+        self._sync = bound.sync
+        object_type = bound.sync.object
+        self._fields = tuple(_field(f, event=object_type.is_event) for f in bound.fields)
+        self._positions = {f.target: i for i, f in enumerate(self._fields)}
+        self._select = tuple(_wire(f, dialect) for f in bound.fields)
+        self._fixed: dict[str, Any] = dict(object_type.constants)
+        match = bound.sync.match
+        self._key_name = object_type.fields[match.field].json_name if match else None
+        self._key_is_id = bool(match) and match.field == "_id" if match else False
+        scoped = object_type.key_scope is Scope.COMPANY and not object_type.is_event
+        company = object_type.company_field if scoped else ""
+        self._company = self._positions.get(company)
+
+    @property
+    def select(self) -> tuple[str, ...]:
+        """The SQL expressions to fetch from the plan table (aliased `p`), head first."""
+        return (*(f"p.{c}" for c in HEAD), *self._select)
+
+    def batches(self, rows: Iterable[Row], *, whole: bool = False) -> list[Batch]:
+        """Encode fetched rows, grouped by batch number.
+
+        Args:
+            rows: Rows as `select` gives them.
+            whole: Send every field, by key, even where the plan says update: the record is gone.
+        """
+        encoded: dict[int, tuple[list[SentRow], list[RefusedRow]]] = {}
+        for row in rows:
+            sent, refused = encoded.setdefault(row[_BATCH], ([], []))
+            operation, planhat_id = (Operation.INSERT, None) if whole else (row[_OPERATION], row[_ID])
+            try:
+                item = self._whole(row) if operation == Operation.INSERT else self._partial(row)
+                sent.append(SentRow(row[_ROW], row[_KEY], operation, planhat_id, _dumps(item)))
+            except (BadValueError, orjson.JSONEncodeError) as error:
+                refused.append(RefusedRow(row[_ROW], row[_KEY], operation, str(error)))
+        return [
+            Batch(number, tuple(sent), tuple(refused)) for number, (sent, refused) in sorted(encoded.items())
+        ]
+
+    def _whole(self, row: Row) -> dict[str, Any]:
+        item = dict(self._fixed)
+        custom: dict[str, Any] = {}
+        if self._key_name:
+            item[self._key_name] = row[_KEY]
+        values = row[len(HEAD) :]
+        for field, value in zip(self._fields, values, strict=True):
+            if value is None:
+                if field.skip_null:
+                    continue
+                sent = field.empty
+            else:
+                sent = self._converted(field, value) if field.convert else value
+            (custom if field.custom else item)[field.name] = sent
+        if custom:
+            item["custom"] = custom
+        return item
+
+    def _partial(self, row: Row) -> dict[str, Any]:
+        item = dict(self._fixed)
+        if row[_ID]:
+            item["_id"] = row[_ID]
+        elif self._key_name:
+            item[self._key_name] = row[_KEY]
+            if self._company is not None:
+                self._put(item, self._company, row)
+        for target in orjson.loads(row[_CHANGED] or b"[]"):
+            self._put(item, self._positions[target], row)
+        return item
+
+    def _put(self, item: dict[str, Any], position: int, row: Row) -> None:
+        field = self._fields[position]
+        value = row[len(HEAD) + position]
+        sent = field.empty if value is None else self._converted(field, value)
+        if field.custom:
+            item.setdefault("custom", {})[field.name] = sent
+        else:
+            item[field.name] = sent
+
+    def _converted(self, field: _Field, value: Any) -> Any:
+        if field.convert is None:
+            return value
+        try:
+            return field.convert(value)
+        except BadValueError as error:
+            raise BadValueError(f"{field.target}: {error}") from None
+
+
+def _field(bound: BoundField, *, event: bool) -> _Field:
+    mapping = bound.mapping
+    convert = bound.conversion.convert
+    if isinstance(mapping.source, Constant):
+        constant = mapping.source.value
+        convert = lambda _: constant  # noqa: E731 - closes over this field's value
+    reference = mapping.field.type in (FieldType.COMPANY, FieldType.COMPANIES)
+    return _Field(
+        target=mapping.target,
+        name=mapping.custom_name or mapping.field.json_name,
+        custom=mapping.custom_name is not None,
+        convert=convert,
+        empty=[] if mapping.field.type in _LISTS else None,
+        skip_null=event or reference or mapping.nulls is Nulls.SKIP,
+    )
+
+
+def _wire(field: BoundField, dialect: Dialect) -> str:
+    column = f"p.{dialect.quote(field.name)}"
+    return dialect.wire(column, field.kind, field.conversion.form)

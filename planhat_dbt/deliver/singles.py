@@ -1,0 +1,96 @@
+"""Single-record calls: creates whose answer alone names the new id, and deletes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from planhat_dbt.deliver.courier import Calls, Limits, Tally
+from planhat_dbt.deliver.find import Finder, IdNotKnownError
+from planhat_dbt.outcome import BatchOutcome, FoundId
+from planhat_dbt.planhat import AccessDeniedError, CallError, read_message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planhat_dbt.deliver.payload import Batch, SentRow
+
+
+class CreateCourier:
+    """Creates records without a key, one call each: repeated after doubt, there would be two."""
+
+    def __init__(self, calls: Calls, path: str) -> None:
+        self._calls = calls
+        self._path = path
+
+    def deliver(self, batch: Batch) -> BatchOutcome:
+        """Post the rows of a batch in order."""
+        tally = Tally(batch)
+        for row in batch.rows:
+            if tally.stop:
+                tally.hold([row], "not_sent", "not sent: " + tally.stop.message)
+            else:
+                self._create(row, tally)
+        return tally.outcome()
+
+    def _create(self, row: SentRow, tally: Tally) -> None:
+        try:
+            answer = self._calls.create(self._path, row.item)
+            tally.calls += answer.attempts
+            tally.http_status = answer.status
+            if not answer.ok:
+                tally.refuse(row, "refused", f"{answer.status}: {read_message(answer.body)}"[:500])
+                return
+            record = answer.json()
+        except CallError as error:
+            tally.calls += error.attempts
+            tally.fail([row], error, stop=isinstance(error, AccessDeniedError))
+            return
+        planhat_id = record.get("_id") if isinstance(record, dict) else None
+        if not isinstance(planhat_id, str):
+            tally.lose_sight([row], "the answer to this create names no _id")
+            return
+        tally.created += 1
+        tally.ids.append(FoundId(row.key, planhat_id, created=True))
+
+
+class DeleteCourier:
+    """Deletes records by their Planhat id, several calls in flight; 404 means it is already gone."""
+
+    def __init__(self, calls: Calls, path: str, finder: Finder, limits: Limits) -> None:
+        self._calls = calls
+        self._path = path
+        self._finder = finder
+        self._limits = limits
+
+    def deliver_all(self, batches: Sequence[Batch]) -> list[BatchOutcome]:
+        """Delete the records of many batches of one row each."""
+        with ThreadPoolExecutor(max_workers=self._limits.at_once) as pool:
+            return list(pool.map(self._deliver, batches))
+
+    def _deliver(self, batch: Batch) -> BatchOutcome:
+        tally = Tally(batch)
+        for row in batch.rows:
+            try:
+                self._delete(row, tally)
+            except IdNotKnownError as error:
+                tally.calls += error.calls
+                tally.hold([row], "no_id", str(error))
+            except CallError as error:
+                tally.calls += error.attempts
+                tally.fail([row], error, stop=isinstance(error, AccessDeniedError))
+        return tally.outcome()
+
+    def _delete(self, row: SentRow, tally: Tally) -> None:
+        planhat_id = row.planhat_id
+        if not planhat_id:
+            found = self._finder.find(row)
+            tally.calls += found.calls
+            planhat_id = found.planhat_id
+        if not planhat_id:
+            return  # nothing of that key in Planhat: there is nothing left to delete
+        answer = self._calls.delete(self._path, planhat_id)
+        tally.calls += answer.attempts
+        tally.http_status = answer.status
+        if not (answer.ok or answer.status == 404):
+            tally.refuse(row, "refused", f"{answer.status}: {read_message(answer.body)}"[:500])

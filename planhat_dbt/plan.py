@@ -1,0 +1,112 @@
+"""The plan as a value: how many rows of what will travel, and what is set aside and why. Nothing here acts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Operation(StrEnum):
+    """What is done to a record."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    CLEAR = "clear"
+    DELETE = "delete"
+
+
+REJECTED_CODES: Final = frozenset(("null_key", "duplicate_key", "bad_value", "missing_required"))
+"""Reasons of ours to refuse a row before sending; the row must change."""
+
+HELD_CODES: Final = frozenset(("parent_missing", "lookup_missing", "no_match", "not_sent"))
+"""Reasons to wait; the next run tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One planned row, to be shown."""
+
+    operation: Operation
+    key: str
+    changes: Mapping[str, tuple[Any, Any]]
+    """Field → (old, new); for an insert the old values are None."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """The plan of one sync, counted."""
+
+    sync: str
+    model: str
+    object: str
+    mode: str
+    rows_in_model: int
+    rows_known: int
+    """Rows that Planhat is known to hold: those a removal is measured against."""
+    operations: Mapping[Operation, int]
+    set_aside: Mapping[str, int]
+    """Code → rows that are in the plan but not sent."""
+    batch_rows: int
+    single_calls: bool = False
+    """Whether inserts travel one by one, because only then the answer names the new id."""
+    ids_to_find: int = 0
+    """Rows to delete whose Planhat id must be looked up first."""
+    samples: tuple[SampleRow, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    def count(self, operation: Operation) -> int:
+        """How many rows have this operation."""
+        return self.operations.get(operation, 0)
+
+    @property
+    def changes(self) -> int:
+        """Inserts and updates."""
+        return self.count(Operation.INSERT) + self.count(Operation.UPDATE)
+
+    @property
+    def removals(self) -> int:
+        """Clears and deletes."""
+        return self.count(Operation.CLEAR) + self.count(Operation.DELETE)
+
+    @property
+    def rows_to_send(self) -> int:
+        """All rows with an operation."""
+        return self.changes + self.removals
+
+    @property
+    def rejected(self) -> int:
+        """Rows that our own checks refuse."""
+        return sum(n for code, n in self.set_aside.items() if code in REJECTED_CODES)
+
+    @property
+    def held(self) -> int:
+        """Rows that wait for something."""
+        return sum(n for code, n in self.set_aside.items() if code in HELD_CODES)
+
+    @property
+    def unknown(self) -> int:
+        """Rows sent by an earlier run whose outcome was never learnt."""
+        return self.set_aside.get("unknown", 0)
+
+    @property
+    def calls(self) -> int:
+        """The fewest API calls that deliver this plan; more only if bytes or failures force it."""
+        if self.single_calls:
+            sends = self.count(Operation.INSERT) + _ceil(self.count(Operation.UPDATE), self.batch_rows)
+        else:
+            sends = _ceil(self.changes, self.batch_rows)
+        clears = _ceil(self.count(Operation.CLEAR), self.batch_rows)
+        return sends + clears + self.count(Operation.DELETE) + self.ids_to_find
+
+
+NO_OPERATIONS: Final[Mapping[Operation, int]] = MappingProxyType({})
+
+
+def _ceil(rows: int, size: int) -> int:
+    return math.ceil(rows / size)

@@ -1,0 +1,63 @@
+"""Plans as Markdown, for pull requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planhat_dbt.plan import Operation
+from planhat_dbt.report.wording import SIGNS, estimate, number, value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planhat_dbt.result import SyncResult
+
+_HEAD = ("sync", "object", "in model", "insert", "update", "clear", "delete", "held", "rejected", "calls")
+
+
+def plan_markdown(target: str, results: Sequence[SyncResult], calls_per_minute: int) -> str:
+    """Write plans as a Markdown table, with sample rows folded away."""
+    lines = [f"### Planhat plan for target `{target}`", "", _row(_HEAD), _row(["---"] * 2 + ["--:"] * 8)]
+    for result in results:
+        plan = result.plan
+        if plan is None:
+            lines.append(_row([result.sync, result.object, *[""] * 7, result.status.value]))
+            continue
+        counts = [number(plan.count(o)) for o in Operation]
+        aside = [number(plan.held + plan.unknown), number(plan.rejected)]
+        lines.append(
+            _row([plan.sync, plan.object, f"{plan.rows_in_model:,}", *counts, *aside, number(plan.calls)])
+        )
+    rows = sum(r.plan.rows_to_send for r in results if r.plan)
+    lines += ["", f"{rows:,} rows in {estimate(results, calls_per_minute)}.", ""]
+    lines += [f"- **{r.sync}** {r.status.value}: {_escaped(r.reason)}" for r in results if r.reason]
+    lines += _samples(results)
+    return "\n".join(lines)
+
+
+def _samples(results: Sequence[SyncResult]) -> list[str]:
+    lines = []
+    for result in results:
+        if not (result.plan and result.plan.samples):
+            continue
+        lines += [
+            "",
+            f"<details><summary>{result.sync}</summary>",
+            "",
+            "| | key | field | old | new |",
+            "|-|-|-|-|-|",
+        ]
+        for sample in result.plan.samples:
+            for field, (old, new) in sample.changes.items() or [("", ("", ""))]:
+                before = "" if sample.operation is Operation.INSERT else value(old)
+                lines.append(_row([SIGNS[sample.operation], sample.key, field, before, value(new)]))
+        lines += ["", "</details>"]
+    return lines
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_escaped(c) for c in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

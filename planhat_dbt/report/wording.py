@@ -1,0 +1,44 @@
+"""Words and numbers that all reports share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from planhat_dbt.plan import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planhat_dbt.result import SyncResult
+
+SIGNS = {Operation.INSERT: "+", Operation.UPDATE: "~", Operation.CLEAR: "○", Operation.DELETE: "-"}
+_VALUE_WIDTH = 40
+
+
+def number(count: int) -> str:
+    """Write a count; nothing for zero, so that what happens stands out."""
+    return f"{count:,}" if count else ""
+
+
+def value(found: Any) -> str:
+    """Write a value of a sample row, cut to a bearable width."""
+    text = found if isinstance(found, str) else "null" if found is None else orjson.dumps(found).decode()
+    return text if len(text) <= _VALUE_WIDTH else text[: _VALUE_WIDTH - 1] + "…"
+
+
+def estimate(results: Sequence[SyncResult], calls_per_minute: int) -> str:
+    """Say how many calls a plan costs and how long they take at least under the budget."""
+    main = sum(r.plan.calls for r in results if r.plan and not _is_event(r))
+    tracking = sum(r.plan.calls for r in results if r.plan and _is_event(r))
+    calls = main + tracking
+    if not calls:
+        return "0 calls"
+    waits = max(0, (main - 1) // calls_per_minute)
+    time = f", at least {waits} min at {calls_per_minute} calls a minute" if waits else ""
+    return f"{calls:,} call{'s' * (calls != 1)}{time}"
+
+
+def _is_event(result: SyncResult) -> bool:
+    return result.object in ("metric", "user_activity")

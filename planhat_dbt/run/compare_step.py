@@ -1,0 +1,272 @@
+"""Step one of a sync: bring its tables up to date, compare in the warehouse, count the plan, set rows aside."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import orjson
+
+from planhat_dbt.binding import BindingError, BoundSync, bind
+from planhat_dbt.compare import Comparison, create_plan, drop_plan
+from planhat_dbt.declaration import missing_columns
+from planhat_dbt.declaration.types import CompanyRef, Fault, Lookup, Mode, Sync
+from planhat_dbt.objects import Kind
+from planhat_dbt.parents import parent_checks
+from planhat_dbt.plan import REJECTED_CODES, Operation, SampleRow, SyncPlan
+from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot
+
+if TYPE_CHECKING:
+    from planhat_dbt.run.context import Context
+    from planhat_dbt.state.journal import Journal
+    from planhat_dbt.state.layout import StateTables
+    from planhat_dbt.warehouse.port import Column, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A sync whose plan table stands."""
+
+    bound: BoundSync
+    mapping: MappingRecord
+    plan: SyncPlan
+    had_prior: bool
+    """Whether the plan holds keys that the snapshot table already knows."""
+    failing_before: bool
+
+    @property
+    def sync(self) -> Sync:
+        """The declaration."""
+        return self.bound.sync
+
+
+def creates_singly(sync: Sync) -> bool:
+    """Whether new records of a sync travel one by one: only then does the answer tie an id to our key."""
+    return sync.object.kind is Kind.RECORD and sync.match is None
+
+
+def sent_once(sync: Sync) -> bool:
+    """Whether a row in doubt must not be sent again by itself."""
+    return sync.object.is_event or creates_singly(sync)
+
+
+def unsupported(sync: Sync) -> Fault | None:
+    """Name what a declaration may say but this version does not deliver yet."""
+    path, message = "", ""
+    if sync.object.kind is Kind.RECORD and sync.mode is not Mode.UPSERT:
+        path, message = "mode", f"mode {sync.mode.value} is not delivered by this version; use upsert"
+    elif sync.match and sync.match.field == "_id":
+        path, message = (
+            "match",
+            "matching on _id is not delivered by this version; use externalId or sourceId",
+        )
+    elif any(isinstance(f.source, Lookup) for f in sync.fields):
+        path, message = "fields", "look-ups are not delivered by this version; map the _id from a column"
+    elif not sync.object.bulk and not sync.object.is_event:
+        path, message = (
+            "object",
+            f"{sync.object.plural} have no bulk upsert and are not delivered by this version",
+        )
+    if not message:
+        return None
+    return Fault(sync.model.name, sync.model.path, f"config.meta.planhat.{path}", message)
+
+
+def bind_all(
+    session: Session, context: Context, syncs: list[Sync]
+) -> tuple[dict[str, BoundSync], list[Fault]]:
+    """Tie every sync to its built table; all that is missing or cannot fit is told at once."""
+    bound: dict[str, BoundSync] = {}
+    faults: list[Fault] = []
+    described: dict[str, tuple[Column, ...] | None] = {}
+    for sync in syncs:
+        relation = sync.model.relation.rendered
+        if relation not in described:
+            described[relation] = session.columns(relation) if relation else None
+        columns = described[relation]
+        if columns is None:
+            text = f"{relation or 'its table'} does not exist in target {context.target}: "
+            faults.append(Fault(sync.model.name, sync.model.path, "", text + _build_hint(sync)))
+            continue
+        missing = missing_columns(sync, tuple(c.name for c in columns))
+        if missing:
+            faults += missing
+            continue
+        try:
+            bound[sync.name] = bind(sync, columns, context.warehouse.dialect)
+        except BindingError as error:
+            faults += error.faults
+    return bound, faults
+
+
+def _build_hint(sync: Sync) -> str:
+    return f"run `dbt build --select {sync.model.name}`"
+
+
+def compare(
+    session: Session,
+    context: Context,
+    tables: StateTables,
+    journal: Journal,
+    bound: BoundSync,
+    *,
+    planned_parents: frozenset[str] = frozenset(),
+    samples: int = 0,
+) -> Compared:
+    """Write the plan table of one sync, count it, and read so many sample rows of each operation.
+
+    Raises:
+        UsageError: Its state tables are not ours, or belong to another object or key.
+    """
+    started = time.monotonic()
+    sync = bound.sync
+    present = session.tables(tables.database, tables.schema)
+    if f"plan__{sync.name}" in present:
+        journal.settle(session, sync.name, once=sent_once(sync))
+    resync = sync.name in context.overrides.resync
+    mapping = ensure_snapshot(session, tables, bound, present, resync=resync)
+    checks = tuple(
+        c
+        for c in parent_checks(sync, context.all_syncs)
+        if all(f"snapshot__{p}" in present for p in c.parents)
+        or _ensure_parents(session, context, tables, c.parents, present)
+    )
+    failing = _failing(session, tables, sync.name)
+    comparison = Comparison(
+        bound=bound,
+        mapping=mapping,
+        checks=checks,
+        batch_rows=context.settings.batch_rows,
+        single_creates=creates_singly(sync),
+        has_unknown=failing.get("unknown", 0) > 0,
+        planned_parents=planned_parents,
+    )
+    session.execute(drop_plan(tables, sync.name))
+    session.execute(create_plan(tables, comparison))
+    _set_aside(session, tables, journal, sync.name)
+    plan, had_prior = _count(session, context, tables, bound)
+    if samples:
+        plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
+    plan = replace(plan, seconds=time.monotonic() - started)
+    return Compared(bound, mapping, plan, had_prior, bool(failing))
+
+
+def _ensure_parents(
+    session: Session,
+    context: Context,
+    tables: StateTables,
+    parents: tuple[str, ...],
+    present: dict[str, tuple[Column, ...]],
+) -> bool:
+    """A parent that never ran has brought nothing: give it its empty tables, so that its children wait."""
+    syncs = {s.name: s for s in context.all_syncs}
+    absent = [syncs[p] for p in parents if f"snapshot__{p}" not in present]
+    bound, faults = bind_all(session, context, absent)
+    if faults:
+        return False
+    for parent in bound.values():
+        ensure_snapshot(session, tables, parent, present)
+    return True
+
+
+def failing_rows(session: Session, tables: StateTables, sync: str) -> int:
+    """Count the rejected and unknown rows that stand in `failures` (they set the exit code)."""
+    failing = _failing(session, tables, sync)
+    return failing.get("rejected", 0) + failing.get("unknown", 0)
+
+
+def _failing(session: Session, tables: StateTables, sync: str) -> dict[str, int]:
+    found = session.rows(
+        f"select status, count(*) from {tables.failures} where sync = {tables.dialect.literal(sync)} group by status"
+    )
+    return {status: int(count) for status, count in found}
+
+
+def _set_aside(session: Session, tables: StateTables, journal: Journal, sync: str) -> None:
+    """Enter rows that are not sent into `failures`, and forget failures whose row is fine or gone."""
+    plan, name = tables.plan(sync), tables.dialect.literal(sync)
+    rejected = ", ".join(tables.dialect.literal(c) for c in sorted(REJECTED_CODES))
+    with session.transaction():
+        session.execute(
+            f"delete from {tables.failures} where sync = {name} and status <> 'unknown' "
+            f"and not exists (select 1 from {plan} p where coalesce(p._key, '') = {tables.failures}.key)"
+        )
+        journal.merge_failures(
+            session,
+            sync,
+            f"select coalesce(_key, '') as key, 'set_aside' as operation,\n"
+            f"  case when min(_code) in ({rejected}) then 'rejected' else 'held' end as status, min(_code) as code,\n"
+            "  case when count(*) > 1 then min(_message) || ' (' || cast(count(*) as "
+            f"{tables.dialect.text}) || ' rows)' else min(_message) end as message\n"
+            f"from {plan} where _code is not null and _code <> 'unknown' group by coalesce(_key, '')",
+        )
+
+
+def _count(
+    session: Session, context: Context, tables: StateTables, bound: BoundSync
+) -> tuple[SyncPlan, bool]:
+    sync, plan = bound.sync, tables.plan(bound.name)
+    operations: dict[Operation, int] = {}
+    set_aside: dict[str, int] = {}
+    prior = to_find = 0
+    for operation, code, rows, known, without_id in session.rows(
+        f"select _operation, _code, count(*), count(_prior), "
+        f"sum(case when _operation = 'delete' and _planhat_id is null then 1 else 0 end) "
+        f"from {plan} group by _operation, _code"
+    ):
+        if operation:
+            operations[Operation(operation)] = operations.get(Operation(operation), 0) + int(rows)
+            prior += int(known)
+            to_find += int(without_id)
+        else:
+            set_aside[code] = set_aside.get(code, 0) + int(rows)
+    in_model = session.rows(f"select count(*) from {sync.model.relation.rendered}")[0][0]
+    in_planhat = session.rows(
+        f"select count(*) from {tables.snapshot(sync.name)} where _state in ('synced', 'existing')"
+    )[0][0]
+    counted = SyncPlan(
+        sync=sync.name,
+        model=sync.model.name,
+        object=sync.object.name,
+        mode=sync.mode.value,
+        rows_in_model=int(in_model),
+        rows_known=int(in_planhat),
+        operations=operations,
+        set_aside=set_aside,
+        batch_rows=context.settings.batch_rows,
+        single_calls=creates_singly(sync),
+        ids_to_find=to_find,
+    )
+    return counted, prior > 0
+
+
+def _samples(
+    session: Session, tables: StateTables, bound: BoundSync, plan: SyncPlan, rows: int
+) -> tuple[SampleRow, ...]:
+    dialect = tables.dialect
+    values = [dialect.json(f"p.{dialect.quote(f.name)}", f.kind) for f in bound.fields]
+    samples = []
+    for operation in Operation:
+        if not plan.count(operation):
+            continue
+        for key, changes, *new in session.rows(
+            f"select p._key, p._changes, {', '.join(values)} from {tables.plan(bound.name)} p "
+            f"where p._operation = '{operation.value}' order by p._row limit {rows}"
+        ):
+            samples.append(SampleRow(operation, key, _shown(bound, operation, changes, new)))
+    return tuple(samples)
+
+
+def _shown(
+    bound: BoundSync, operation: Operation, changes: str | None, new: list[str]
+) -> dict[str, tuple[object, object]]:
+    if changes is not None:
+        return {field: (old, now) for field, (old, now) in orjson.loads(changes).items()}
+    if operation is not Operation.INSERT:
+        return {}
+    return {
+        f.mapping.target: (None, orjson.loads(text))
+        for f, text in zip(bound.fields, new, strict=True)
+        if text != "null" and not isinstance(f.mapping.source, CompanyRef)
+    }

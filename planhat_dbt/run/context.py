@@ -1,0 +1,86 @@
+"""What a run needs to know, gathered before it begins, and whom it tells how it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from planhat_dbt.artifacts import Manifest
+    from planhat_dbt.declaration.types import Sync
+    from planhat_dbt.gate import Gate
+    from planhat_dbt.plan import SyncPlan
+    from planhat_dbt.result import SyncResult
+    from planhat_dbt.settings import ProjectSettings
+    from planhat_dbt.warehouse.port import Warehouse
+
+
+class Listener(Protocol):
+    """Told of the progress of a run."""
+
+    def notice(self, text: str) -> None:
+        """Something worth knowing that changes nothing."""
+
+    def comparing(self, sync: Sync) -> None:
+        """A comparison begins."""
+
+    def planned(self, plan: SyncPlan) -> None:
+        """A comparison ended."""
+
+    def delivered(self, sync: Sync, rows: int, of: int) -> None:
+        """So many rows of the plan are done."""
+
+    def finished(self, result: SyncResult) -> None:
+        """A sync ended."""
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def notice(self, text: str) -> None:
+        """Say nothing."""
+
+    def comparing(self, sync: Sync) -> None:
+        """Say nothing."""
+
+    def planned(self, plan: SyncPlan) -> None:
+        """Say nothing."""
+
+    def delivered(self, sync: Sync, rows: int, of: int) -> None:
+        """Say nothing."""
+
+    def finished(self, result: SyncResult) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the user allows for this once."""
+
+    removals: frozenset[str] = frozenset()
+    changes: frozenset[str] = frozenset()
+    resync: frozenset[str] = frozenset()
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One project, one target, the syncs chosen for this run."""
+
+    project_dir: Path
+    target_dir: Path
+    target: str
+    settings: ProjectSettings
+    manifest: Manifest
+    gate: Gate
+    invocation_id: str
+    syncs: tuple[Sync, ...]
+    """Those selected, in delivery order."""
+    all_syncs: tuple[Sync, ...]
+    """Those of the project: parents count even if they are not selected."""
+    warehouse: Warehouse
+    git_sha: str = ""
+    """The commit of the project's checkout; empty if it is none."""
+    overrides: Overrides = field(default_factory=Overrides)

@@ -1,0 +1,282 @@
+"""The journal: what a run planned, sent and learnt, and the snapshot moved with it in one transaction.
+
+`record` is the heart of the promise "nothing lost, nothing twice": the outcome of a window's batches, the snapshot
+rows of exactly the accepted keys, the change log and the failures are committed together. All steps are set-based;
+only what differs from "accepted" and the ids that answers named are handed in row by row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from planhat_dbt.plan import Operation
+from planhat_dbt.state.layout import SNAPSHOT_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planhat_dbt.binding import BoundSync
+    from planhat_dbt.outcome import BatchOutcome
+    from planhat_dbt.state.layout import StateTables
+    from planhat_dbt.warehouse.port import Session
+
+_IDS: Final = "planhat_ids"
+_EXCEPTIONS: Final = "planhat_exceptions"
+_MERGED: Final = "planhat_merged"
+
+
+def utc_now() -> dt.datetime:
+    """The present moment as our tables keep it: UTC, without zone."""
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Consecutive batches of one plan that are sent, and then recorded, together."""
+
+    first: int
+    last: int
+
+    @property
+    def where(self) -> str:
+        """The condition on plan rows `p`."""
+        return f"p._batch between {self.first} and {self.last}"
+
+
+class Journal:
+    """Writes the journal of one run."""
+
+    def __init__(self, tables: StateTables, run_id: str) -> None:
+        self._tables = tables
+        self._run = run_id
+        self._literal = tables.dialect.literal
+
+    def settle(self, session: Session, sync: str, *, once: bool) -> int:
+        """Close batches that an earlier run left in flight; call before its plan table is replaced.
+
+        Rows that may be sent twice are simply found again by the comparison. For those that must not
+        (`once`: events, keyless creates) the outcome is unknown, and they are held until somebody decides.
+
+        Returns:
+            The rows that are now unknown.
+        """
+        name = self._literal(sync)
+        left = session.rows(
+            f"select run_id, batch from {self._tables.batches} where sync = {name} and state = 'sending'"
+        )
+        if not left:
+            return 0
+        lost = 0
+        with session.transaction():
+            if once:
+                numbers = ", ".join(str(batch) for _, batch in left)
+                lost = self.merge_failures(
+                    session,
+                    sync,
+                    f"select _key as key, _operation as operation, 'unknown' as status, 'unknown_outcome' as code, "
+                    f"'sent by a run that ended before it learnt the outcome' as message "
+                    f"from {self._tables.plan(sync)} where _batch in ({numbers}) and _operation = 'insert'",
+                )
+            session.execute(
+                f"update {self._tables.batches} set state = 'unknown', error = 'the run ended before the answer' "
+                f"where sync = {name} and state = 'sending'"
+            )
+        return lost
+
+    def plan_batches(self, session: Session, sync: str) -> None:
+        """Enter every batch of a plan as `planned`."""
+        session.execute(
+            f"insert into {self._tables.batches} (run_id, sync, batch, operation, rows, state)\n"
+            f"select {self._literal(self._run)}, {self._literal(sync)}, _batch,\n"
+            "  case when min(_operation) = max(_operation) then min(_operation) else 'upsert' end,\n"
+            "  count(*), 'planned'\n"
+            f"from {self._tables.plan(sync)} where _batch is not null group by _batch"
+        )
+
+    def mark_sending(self, session: Session, sync: str, window: Window) -> None:
+        """Say before the first call that these batches may reach Planhat from now on."""
+        session.execute(
+            f"update {self._tables.batches} set state = 'sending' where {self._of(sync)} "
+            f"and batch between {window.first} and {window.last}"
+        )
+
+    def record(
+        self,
+        session: Session,
+        bound: BoundSync,
+        window: Window,
+        outcomes: Sequence[BatchOutcome],
+        *,
+        mapping_version: int,
+        had_prior: bool,
+    ) -> None:
+        """Write what became of a window; call inside a transaction.
+
+        Args:
+            session: An open session.
+            bound: The sync.
+            window: The batches sent.
+            outcomes: One outcome for each of them.
+            mapping_version: The mapping under which the rows were sent.
+            had_prior: Whether the plan holds keys that the snapshot table already knows.
+        """
+        self._load(session, outcomes)
+        now = utc_now()
+        self._move_snapshot(session, bound, window, mapping_version, now, had_prior=had_prior)
+        self._log_changes(session, bound.name, window, now)
+        self._note_failures(session, bound.name, window)
+        for outcome in outcomes:
+            self._close_batch(session, bound.name, outcome)
+
+    def hold(self, session: Session, sync: str, window: Window, message: str) -> int:
+        """Enter the rows of batches that will not be sent in this run as held; returns how many they are."""
+        return self.merge_failures(
+            session,
+            sync,
+            "select p._key as key, p._operation as operation, 'held' as status, 'not_sent' as code, "
+            f"{self._literal(message)} as message from {self._tables.plan(sync)} p where {window.where}",
+        )
+
+    def merge_failures(self, session: Session, sync: str, query: str) -> int:
+        """Enter failures (key, operation, status, code, message), keeping what is known of their past."""
+        failures, name = self._tables.failures, self._literal(sync)
+        now = self._tables.dialect.utc_now
+        session.scratch(
+            _MERGED,
+            f"select n.key, n.operation, n.status, n.code, n.message,\n"
+            f"  coalesce(f.first_seen_at, {now}) as first_seen_at, coalesce(f.attempts, 0) + 1 as attempts\n"
+            f"from ({query}) n left join (select * from {failures} where sync = {name}) f on f.key = n.key",
+        )
+        count = int(session.rows(f"select count(*) from {_MERGED}")[0][0])
+        if count:
+            session.execute(
+                f"delete from {failures} where sync = {name} and key in (select key from {_MERGED})"
+            )
+            session.execute(
+                f"insert into {failures} (sync, key, operation, status, code, message, first_seen_at, last_seen_at, "
+                f"attempts)\nselect {name}, key, operation, status, code, message, first_seen_at, {now}, attempts "
+                f"from {_MERGED}"
+            )
+        return count
+
+    def _of(self, sync: str) -> str:
+        return f"run_id = {self._literal(self._run)} and sync = {self._literal(sync)}"
+
+    def _load(self, session: Session, outcomes: Sequence[BatchOutcome]) -> None:
+        dialect = self._tables.dialect
+        ids = [i for o in outcomes for i in o.ids]
+        session.load(
+            _IDS,
+            {"_key": dialect.text, "_id": dialect.text, "_created": dialect.boolean},
+            [[i.key for i in ids], [i.planhat_id for i in ids], [i.created for i in ids]],
+        )
+        bad = [e for o in outcomes for e in o.exceptions]
+        session.load(
+            _EXCEPTIONS,
+            {
+                "_row": dialect.bigint,
+                "_status": dialect.text,
+                "_code": dialect.text,
+                "_message": dialect.text,
+            },
+            [
+                [e.row for e in bad],
+                [e.status.value for e in bad],
+                [e.code for e in bad],
+                [e.message for e in bad],
+            ],
+        )
+
+    def _accepted(self, sync: str, window: Window) -> str:
+        return (
+            f"from {self._tables.plan(sync)} p\n"
+            f"left join {_EXCEPTIONS} x on x._row = p._row\n"
+            f"left join (select _key, min(_id) as _id, max(case when _created then 1 else 0 end) as _created "
+            f"from {_IDS} group by _key) i on i._key = p._key\n"
+            f"where {window.where} and x._row is null"
+        )
+
+    def _move_snapshot(
+        self,
+        session: Session,
+        bound: BoundSync,
+        window: Window,
+        version: int,
+        now: dt.datetime,
+        *,
+        had_prior: bool,
+    ) -> None:
+        snapshot, quote = self._tables.snapshot(bound.name), self._tables.dialect.quote
+        accepted = self._accepted(bound.name, window)
+        if had_prior:
+            session.execute(
+                f"delete from {snapshot} where _key in (select p._key {accepted} and p._prior is not null)"
+            )
+        columns = [name for name, _ in SNAPSHOT_COLUMNS] + [quote(f.name) for f in bound.fields]
+        moment = f"cast({self._literal(now.isoformat(sep=' '))} as {self._tables.dialect.timestamp})"
+        clear, delete = Operation.CLEAR.value, Operation.DELETE.value
+        values = [
+            "p._key",
+            "coalesce(i._id, p._planhat_id)",
+            f"case p._operation when '{clear}' then 'cleared' when '{delete}' then 'deleted' else 'synced' end",
+            "case when i._created = 1 then 'created' else coalesce(p._origin, 'matched') end",
+            str(version),
+            f"coalesce(p._first_synced_at, {moment})",
+            moment,
+            self._literal(self._run),
+            *(f"p.{quote(f.name)}" for f in bound.fields),
+        ]
+        session.execute(
+            f"insert into {snapshot} ({', '.join(columns)})\nselect {', '.join(values)}\n{accepted}"
+        )
+
+    def _log_changes(self, session: Session, sync: str, window: Window, now: dt.datetime) -> None:
+        moment = f"cast({self._literal(now.isoformat(sep=' '))} as {self._tables.dialect.timestamp})"
+        session.execute(
+            f"insert into {self._tables.changes}\n"
+            f"select {self._literal(self._run)}, {self._literal(sync)}, p._key, p._operation, "
+            f"coalesce(i._id, p._planhat_id), p._changes, coalesce(x._status, 'accepted'), p._batch, {moment}\n"
+            f"from {self._tables.plan(sync)} p\n"
+            f"left join {_EXCEPTIONS} x on x._row = p._row\n"
+            f"left join (select _key, min(_id) as _id from {_IDS} group by _key) i on i._key = p._key\n"
+            f"where {window.where}"
+        )
+
+    def _note_failures(self, session: Session, sync: str, window: Window) -> None:
+        session.execute(
+            f"delete from {self._tables.failures} where sync = {self._literal(sync)} "
+            f"and key in (select p._key {self._accepted(sync, window)})"
+        )
+        self.merge_failures(
+            session,
+            sync,
+            "select p._key as key, p._operation as operation, x._status as status, x._code as code, "
+            f"x._message as message from {self._tables.plan(sync)} p join {_EXCEPTIONS} x on x._row = p._row "
+            f"where {window.where}",
+        )
+
+    def _close_batch(self, session: Session, sync: str, outcome: BatchOutcome) -> None:
+        mark = self._tables.dialect.placeholder
+        session.execute(
+            f"update {self._tables.batches} set state = {mark}, bytes = {mark}, http_status = {mark}, "
+            f"created = {mark}, updated = {mark}, unchanged = {mark}, attempts = {mark}, sent_at = {mark}, "
+            f"answered_at = {mark}, error = {mark} "
+            f"where run_id = {mark} and sync = {mark} and batch = {mark}",
+            [
+                outcome.state.value,
+                outcome.bytes,
+                outcome.http_status,
+                outcome.created,
+                outcome.updated,
+                outcome.unchanged,
+                outcome.calls,
+                outcome.sent_at,
+                outcome.answered_at,
+                outcome.error or None,
+                self._run,
+                sync,
+                outcome.batch,
+            ],
+        )

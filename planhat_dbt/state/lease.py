@@ -1,0 +1,138 @@
+"""One run at a time for a state schema: a lease in `meta`, renewed with every step, checked before state is written.
+
+DuckDB's file lock cannot serve: the file is free while calls are under way. A holder that died on this machine is
+seen at once by its process id; one on another machine loses the lease when it stops renewing it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from planhat_dbt.errors import RefusedError
+from planhat_dbt.state.journal import utc_now
+
+if TYPE_CHECKING:
+    from planhat_dbt.state.layout import StateTables
+    from planhat_dbt.warehouse.port import Session
+
+_SETTING: Final = "lease"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who runs, since when, and until when the lease holds without renewal."""
+
+    run_id: str
+    host: str
+    pid: int
+    command: str
+    since: str
+    until: str
+    started: str = ""
+    """When the process began, as the system counts it: process ids are used again."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the lease still binds others."""
+        if self.host == socket.gethostname():
+            return _process_start(self.pid) == self.started if self.started else _exists(self.pid)
+        return dt.datetime.fromisoformat(self.until) > utc_now()
+
+    def __str__(self) -> str:
+        return f"`planhat-dbt {self.command}` on {self.host} (PID {self.pid}), running since {self.since} UTC"
+
+
+class Lease:
+    """The lease of one run. All methods are called with a session that is open."""
+
+    def __init__(self, tables: StateTables, run_id: str, command: str, seconds: float) -> None:
+        self._tables = tables
+        self._seconds = seconds
+        now = utc_now()
+        self._holder = Holder(
+            run_id=run_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            command=command,
+            since=now.isoformat(sep=" ", timespec="seconds"),
+            until=self._until(),
+            started=_process_start(os.getpid()),
+        )
+
+    def take(self, session: Session) -> None:
+        """Take the lease.
+
+        Raises:
+            RefusedError: Another run holds it.
+        """
+        with session.transaction():
+            other = self._read(session)
+            if other and other.run_id != self._holder.run_id and other.alive:
+                raise RefusedError(
+                    f"Another run is under way: {other}.",
+                    hint="Wait until it has ended, or stop it; then run the command again. Nothing was sent.",
+                )
+            self._write(session)
+
+    def renew(self, session: Session) -> None:
+        """Prolong the lease; called in the transaction that writes state, so a fenced-off run writes none.
+
+        Raises:
+            RefusedError: Another run has taken over.
+        """
+        other = self._read(session)
+        if other is None or other.run_id != self._holder.run_id:
+            taker = str(other) if other else "nobody (the lease row is gone)"
+            raise RefusedError(
+                f"This run lost its lease to {taker}; it stops without writing state.",
+                hint="Run the command again when the other run has ended: what this one sent is compared anew.",
+            )
+        self._write(session)
+
+    def give_back(self, session: Session) -> None:
+        """End the lease, if it is still ours."""
+        with session.transaction():
+            other = self._read(session)
+            if other and other.run_id == self._holder.run_id:
+                session.execute(f"delete from {self._tables.meta} where setting = '{_SETTING}'")
+
+    def _until(self) -> str:
+        return (utc_now() + dt.timedelta(seconds=self._seconds)).isoformat(sep=" ", timespec="milliseconds")
+
+    def _read(self, session: Session) -> Holder | None:
+        found = session.rows(f"select value from {self._tables.meta} where setting = '{_SETTING}'")
+        return Holder(**orjson.loads(found[0][0])) if found else None
+
+    def _write(self, session: Session) -> None:
+        mark, meta = self._tables.dialect.placeholder, self._tables.meta
+        value = orjson.dumps({**asdict(self._holder), "until": self._until()}).decode()
+        session.execute(f"delete from {meta} where setting = '{_SETTING}'")
+        session.execute(f"insert into {meta} values ('{_SETTING}', {mark}, {mark})", [value, utc_now()])
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _process_start(pid: int) -> str:
+    """When a process of this machine began (Linux); empty where the system does not tell, or there is none."""
+    try:
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:
+        return ""
+    return fields[19]

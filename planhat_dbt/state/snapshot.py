@@ -1,0 +1,177 @@
+"""The snapshot table of a sync: what Planhat last accepted, and since when each field has been told.
+
+A mapping changes while rows stand: a field comes, goes, or is fed otherwise. Each row remembers the mapping version
+it was last sent under (`_mapping`), each field the version since which it is sent as it is now (`since`). A row is
+behind in a field if its version is older: then, and only then, that field is sent although no value changed. So a
+changed mapping survives a crash half-way and needs no full resync.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from planhat_dbt.errors import UsageError
+from planhat_dbt.state.layout import SNAPSHOT_COLUMNS, StateTables, check_sync_tables
+from planhat_dbt.warehouse.port import ColumnKind
+
+if TYPE_CHECKING:
+    from planhat_dbt.binding import BoundField, BoundSync
+    from planhat_dbt.warehouse.port import Column, Session
+
+_NUMERIC = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRecord:
+    """What is remembered of one mapped field."""
+
+    column: str
+    type: str
+    fingerprint: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRecord:
+    """What is remembered of a sync's mapping, kept in `meta` as JSON."""
+
+    version: int
+    object: str
+    match: str
+    fields: dict[str, FieldRecord]
+
+    def since(self, target: str) -> int:
+        """Say from which mapping version on a field has been sent as it is now."""
+        return self.fields[target].since
+
+
+def ensure_snapshot(
+    session: Session,
+    tables: StateTables,
+    bound: BoundSync,
+    present: dict[str, tuple[Column, ...]],
+    *,
+    resync: bool = False,
+) -> MappingRecord:
+    """Create the snapshot table, or bring it to the present mapping; say since when each field is told.
+
+    Raises:
+        UsageError: The table is not ours, or belongs to another object or match key.
+    """
+    check_sync_tables(tables, bound.name, present)
+    known = present.get(f"snapshot__{bound.name}")
+    before = _read(session, tables, bound.name) if known is not None else None
+    if before is None:
+        if known is not None:
+            raise UsageError(
+                f"{tables.schema}.snapshot__{bound.name} has no record of its mapping in {tables.schema}.meta.",
+                hint=f"Restore the row `mapping:{bound.name}` of meta; or drop the snapshot table to send all again.",
+            )
+        after = _fresh(bound)
+        with session.transaction():
+            _create(session, tables, bound)
+            _write(session, tables, bound.name, after)
+        return after
+    _refuse_foreign(bound, before)
+    after, statements = _migrate(tables, bound, before, {c.name for c in known or ()}, resync=resync)
+    if after != before:
+        with session.transaction():
+            for statement in statements:
+                session.execute(statement)
+            _write(session, tables, bound.name, after)
+    return after
+
+
+def _match(bound: BoundSync) -> str:
+    return bound.sync.match.field if bound.sync.match else ""
+
+
+def _fresh(bound: BoundSync) -> MappingRecord:
+    fields = {f.mapping.target: FieldRecord(f.name, f.stored_type, f.fingerprint, 1) for f in bound.fields}
+    return MappingRecord(1, bound.sync.object.name, _match(bound), fields)
+
+
+def _create(session: Session, tables: StateTables, bound: BoundSync) -> None:
+    quote = tables.dialect.quote
+    mapped = "".join(f", {quote(f.name)} {f.stored_type}" for f in bound.fields)
+    session.execute(
+        f"create table {tables.snapshot(bound.name)} ({tables.definition(SNAPSHOT_COLUMNS)}{mapped})"
+    )
+
+
+def _refuse_foreign(bound: BoundSync, before: MappingRecord) -> None:
+    now = (bound.sync.object.name, _match(bound))
+    if (before.object, before.match) == now:
+        return
+    was = f"{before.object} matched on {before.match or 'its key'}"
+    raise UsageError(
+        f"Sync {bound.name} has fed {was}; its declaration now says {now[0]} matched on {now[1] or 'its key'}. "
+        "What was sent under one key cannot be compared under another.",
+        hint="Give the sync a new name (`name: …`) to start afresh; the records already in Planhat stay.",
+    )
+
+
+def _migrate(
+    tables: StateTables, bound: BoundSync, before: MappingRecord, columns: set[str], *, resync: bool
+) -> tuple[MappingRecord, list[str]]:
+    version = before.version + 1
+    table, quote = tables.snapshot(bound.name), tables.dialect.quote
+    statements: list[str] = []
+    fields: dict[str, FieldRecord] = {}
+    for field in bound.fields:
+        old = before.fields.get(field.mapping.target)
+        since, change = _compare_field(field, old, version)
+        if change == "retype":
+            statements.append(
+                f"alter table {table} alter column {quote(field.name)} type {field.stored_type}"
+            )
+        elif change == "replace":
+            if field.name in columns:
+                statements.append(f"alter table {table} drop column {quote(field.name)}")
+            statements.append(f"alter table {table} add column {quote(field.name)} {field.stored_type}")
+        since = version if resync else since
+        fields[field.mapping.target] = FieldRecord(field.name, field.stored_type, field.fingerprint, since)
+    kept = {f.column for f in fields.values()}
+    gone = sorted(({f.column for f in before.fields.values()} - kept) & columns)
+    statements += [f"alter table {table} drop column {quote(name)}" for name in gone]
+    if fields == before.fields:
+        return before, []
+    return MappingRecord(version, before.object, before.match, fields), statements
+
+
+def _compare_field(field: BoundField, old: FieldRecord | None, version: int) -> tuple[int, str]:
+    if old is None or old.column != field.name:
+        return version, "replace"
+    same_type = old.type == field.stored_type
+    if old.fingerprint == field.fingerprint:
+        if same_type:
+            return old.since, ""
+        # Values of one kind stay what they are: no row is sent because a number became wider.
+        return (version, "replace") if field.kind is ColumnKind.NESTED else (old.since, "retype")
+    both_numbers = all(
+        f in {f"column:{kind}" for kind in _NUMERIC} for f in (old.fingerprint, field.fingerprint)
+    )
+    return (old.since, "retype") if both_numbers else (version, "replace")
+
+
+def _read(session: Session, tables: StateTables, sync: str) -> MappingRecord | None:
+    found = session.rows(
+        f"select value from {tables.meta} where setting = {tables.dialect.placeholder}", [f"mapping:{sync}"]
+    )
+    if not found:
+        return None
+    data: dict[str, Any] = orjson.loads(found[0][0])
+    fields = {target: FieldRecord(**record) for target, record in data.pop("fields").items()}
+    return MappingRecord(fields=fields, **data)
+
+
+def _write(session: Session, tables: StateTables, sync: str, record: MappingRecord) -> None:
+    mark = tables.dialect.placeholder
+    session.execute(f"delete from {tables.meta} where setting = {mark}", [f"mapping:{sync}"])
+    session.execute(
+        f"insert into {tables.meta} values ({mark}, {mark}, {tables.dialect.utc_now})",
+        [f"mapping:{sync}", orjson.dumps(record).decode()],
+    )

@@ -1,0 +1,42 @@
+"""Whose state this is: a snapshot table made against one tenant says nothing of another (DESIGN §8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from planhat_dbt.errors import RefusedError
+from planhat_dbt.state.journal import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from planhat_dbt.planhat import Endpoint
+    from planhat_dbt.state.layout import StateTables
+    from planhat_dbt.warehouse.port import Session
+
+
+def check_tenant(session: Session, tables: StateTables, endpoint: Endpoint, syncs: Sequence[str]) -> None:
+    """Tie the state of each sync to the tenant it is first sent to, and hold it to that ever after.
+
+    Raises:
+        RefusedError: The state of a sync belongs to another tenant.
+    """
+    known = {
+        setting.removeprefix("tenant:"): value
+        for setting, value in session.rows(
+            f"select setting, value from {tables.meta} where setting like 'tenant:%'"
+        )
+    }
+    now = endpoint.fingerprint()
+    foreign = sorted(s for s in syncs if s in known and known[s] != now)
+    if foreign:
+        raise RefusedError(
+            f"The state of {', '.join(foreign)} was made against another Planhat tenant or host than "
+            f"{endpoint.api_host} with this tenant. Nothing was sent.",
+            hint="Check PLANHAT_API_URL, PLANHAT_REGION and PLANHAT_TENANT_UUID. To feed another tenant as well, use "
+            "another dbt target or another `vars: planhat: schema`.",
+        )
+    fresh = [[f"tenant:{s}", now, utc_now()] for s in syncs if s not in known]
+    if fresh:
+        with session.transaction():
+            session.insert(tables.meta, ["setting", "value", "updated_at"], fresh)

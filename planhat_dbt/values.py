@@ -1,0 +1,285 @@
+"""From a warehouse value to the JSON Planhat wants: one table of conversions, and the checks that go with it.
+
+A conversion has two halves: the form in which SQL hands the value out (exact, and cheap for a million rows),
+and a Python function for what is left to check or change (None: nothing is). What no field of that type can
+carry is known from the column's type alone and is a fault of the declaration; what only some values can is
+found value by value and rejects its row (`bad_value`), never the batch. Sources: planhat-api §3.3-3.5, dbt-notes §7.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import orjson
+
+from planhat_dbt.objects import FieldType
+from planhat_dbt.warehouse.port import ColumnKind, WireForm
+
+if TYPE_CHECKING:
+    from planhat_dbt.objects import Field
+
+Convert: TypeAlias = Callable[[Any], Any]
+_SAFE_INTEGER: Final = 2**53
+_HEX24: Final = re.compile(r"[0-9a-fA-F]{24}")
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+_EPOCH: Final = dt.date(1970, 1, 1)
+_PREFIXES: Final = {"externalId": "extid-", "sourceId": "srcid-", "_id": ""}
+
+
+class BadValueError(ValueError):
+    """A value that this field of Planhat cannot carry; the text says why, without the value's context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How a column's values become JSON."""
+
+    form: WireForm
+    convert: Convert | None = None
+
+
+def conversion(kind: ColumnKind, field: Field) -> Conversion | None:
+    """Say how a column of this kind becomes this field; None if it never can."""
+    if kind is ColumnKind.UNSUPPORTED:
+        return _NATIVE  # NULLs pass; the comparison rejects every other value, row by row
+    found = _TABLE[field.type].get(kind)
+    if found is None or not field.values:
+        return found
+    return Conversion(found.form, _one_of(field.values, found.convert))
+
+
+def company_conversion(kind: ColumnKind, by: str, *, several: bool) -> Conversion | None:
+    """Say how a column of company keys becomes a company reference or a list of them (planhat-api §3.3)."""
+    prefix = _PREFIXES[by]
+    check = _object_id if by == "_id" else _key
+    if kind in (ColumnKind.NESTED, ColumnKind.JSON):
+        return Conversion(WireForm.JSON, _prefixed_list(prefix, check)) if several else None
+    if kind not in _KEY_KINDS:
+        return None
+    if several:
+        return Conversion(WireForm.KEY, lambda value: [prefix + check(value)])
+    return Conversion(WireForm.KEY, lambda value: prefix + check(value))
+
+
+def _one_of(values: tuple[str, ...], convert: Convert | None) -> Convert:
+    allowed = frozenset(values)
+
+    def check(value: Any) -> Any:
+        result = convert(value) if convert else value
+        if result not in allowed:
+            raise BadValueError(f"expected one of {', '.join(values)}")
+        return result
+
+    return check
+
+
+def _key(value: str) -> str:
+    if not value:
+        raise BadValueError("an empty key")
+    return value
+
+
+def _object_id(value: str) -> str:
+    if not _HEX24.fullmatch(value):
+        raise BadValueError("expected a Planhat _id of 24 hex characters")
+    return value
+
+
+def _reference(value: str) -> str:
+    if _HEX24.fullmatch(value) or (value.startswith(("extid-", "srcid-")) and len(value) > len("extid-")):
+        return value
+    raise BadValueError("expected an _id, extid-… or srcid-…; map an own key with {company: column}")
+
+
+def _prefixed_list(prefix: str, check: Callable[[str], str]) -> Convert:
+    def convert(text: str) -> list[str]:
+        return [prefix + check(_text_of(item)) for item in _loads(text, list)]
+
+    return convert
+
+
+def _integer(value: int) -> int | str:
+    # JSON numbers are doubles on the other side: beyond 2^53 only text is exact.
+    return value if -_SAFE_INTEGER <= value <= _SAFE_INTEGER else str(value)
+
+
+def _float(value: float) -> Any:
+    if not math.isfinite(value):
+        raise BadValueError("not a finite number")
+    if value == 0 or 1e-4 <= abs(value) < 1e15:
+        return value
+    return orjson.Fragment(format(Decimal(repr(value)), "f"))
+
+
+def _number(text: str) -> Any:
+    return orjson.Fragment(text)
+
+
+def _number_from_text(text: str) -> Any:
+    if not _NUMBER.fullmatch(text.strip()):
+        raise BadValueError("expected a number")
+    return orjson.Fragment(format(Decimal(text.strip()), "f"))
+
+
+def _whole(value: Any) -> int:
+    try:
+        number = Decimal(str(value).strip())
+        if number == number.to_integral_value():
+            return int(number)
+    except (InvalidOperation, OverflowError):
+        pass
+    raise BadValueError("expected a whole number")
+
+
+def _boolean_from_text(text: str) -> bool:
+    try:
+        return {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}[
+            text.strip().lower()
+        ]
+    except KeyError:
+        raise BadValueError("expected true or false") from None
+
+
+def _boolean_from_integer(value: int) -> bool:
+    if value not in (0, 1):
+        raise BadValueError("expected 0 or 1")
+    return bool(value)
+
+
+def _parse_instant(text: str) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadValueError("expected a date or time as ISO 8601 text") from None
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def _instant_from_text(text: str) -> str:
+    return _parse_instant(text).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _day_from_text(text: str) -> int:
+    return (_parse_instant(text).date() - _EPOCH).days
+
+
+def _date_from_text(text: str) -> str:
+    return _parse_instant(text).date().isoformat()
+
+
+def _loads(text: str, expected: type) -> Any:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = None
+    if not isinstance(value, expected):
+        raise BadValueError(f"expected JSON of {'a list' if expected is list else 'an object'}")
+    return value
+
+
+def _any_json(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise BadValueError("expected valid JSON (NaN and Infinity are not)") from None
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise BadValueError("expected a list of texts")
+
+
+def _texts(text: str) -> list[str]:
+    return [_text_of(item) for item in _loads(text, list) if item is not None]
+
+
+def _ids(text: str) -> list[str]:
+    return [_object_id(_text_of(item)) for item in _loads(text, list) if item is not None]
+
+
+def _object(text: str) -> Any:
+    return _loads(text, dict)
+
+
+def _objects(text: str) -> Any:
+    value = _loads(text, list)
+    if not all(isinstance(item, dict) for item in value):
+        raise BadValueError("expected a list of objects")
+    return value
+
+
+_K, _F, _C = ColumnKind, WireForm, Conversion
+_NATIVE: Final = Conversion(WireForm.NATIVE)
+_TIMES: Final = (_K.DATE, _K.TIMESTAMP, _K.TIMESTAMPTZ)
+_KEY_KINDS: Final = frozenset((_K.TEXT, _K.INTEGER, _K.DECIMAL, _K.FLOAT, _K.UUID))
+
+
+def _times(form: WireForm, from_text: Convert) -> dict[ColumnKind, Conversion]:
+    return {**dict.fromkeys(_TIMES, Conversion(form)), _K.TEXT: Conversion(_F.NATIVE, from_text)}
+
+
+def _structured(convert: Convert) -> dict[ColumnKind, Conversion]:
+    as_json = Conversion(_F.JSON, convert)
+    return {_K.JSON: as_json, _K.NESTED: as_json, _K.TEXT: Conversion(_F.NATIVE, convert)}
+
+
+_TABLE: Final[dict[FieldType, dict[ColumnKind, Conversion]]] = {
+    FieldType.TEXT: {
+        _K.TEXT: _NATIVE,
+        **dict.fromkeys((_K.INTEGER, _K.DECIMAL, _K.FLOAT), _C(_F.KEY)),
+        **dict.fromkeys((_K.BOOLEAN, _K.TIME, _K.UUID), _C(_F.TEXT)),
+        _K.DATE: _C(_F.DAY_TEXT),
+        **dict.fromkeys((_K.TIMESTAMP, _K.TIMESTAMPTZ), _C(_F.INSTANT)),
+        **dict.fromkeys((_K.JSON, _K.NESTED), _C(_F.JSON)),
+    },
+    FieldType.NUMBER: {
+        _K.INTEGER: _C(_F.NATIVE, _integer),
+        _K.DECIMAL: _C(_F.NUMBER, _number),
+        _K.FLOAT: _C(_F.NATIVE, _float),
+        _K.TEXT: _C(_F.NATIVE, _number_from_text),
+    },
+    FieldType.INTEGER: {
+        _K.INTEGER: _NATIVE,
+        _K.DECIMAL: _C(_F.NUMBER, _whole),
+        _K.FLOAT: _C(_F.NATIVE, _whole),
+        _K.TEXT: _C(_F.NATIVE, _whole),
+    },
+    FieldType.BOOLEAN: {
+        _K.BOOLEAN: _NATIVE,
+        _K.INTEGER: _C(_F.NATIVE, _boolean_from_integer),
+        _K.TEXT: _C(_F.NATIVE, _boolean_from_text),
+    },
+    FieldType.DATETIME: _times(_F.INSTANT, _instant_from_text),
+    FieldType.DAY: {**_times(_F.DAY_NUMBER, _day_from_text), _K.INTEGER: _NATIVE},
+    FieldType.DATE: _times(_F.DAY_TEXT, _date_from_text),
+    FieldType.ID: {_K.TEXT: _C(_F.NATIVE, _object_id)},
+    FieldType.COMPANY: {_K.TEXT: _C(_F.NATIVE, _reference)},
+    FieldType.COMPANIES: {
+        **dict.fromkeys(
+            (_K.JSON, _K.NESTED),
+            _C(_F.JSON, lambda text: [_reference(_text_of(i)) for i in _loads(text, list)]),
+        ),
+        _K.TEXT: _C(_F.NATIVE, lambda text: [_reference(text)]),
+    },
+    FieldType.TEXTS: _structured(_texts),
+    FieldType.IDS: _structured(_ids),
+    FieldType.OBJECT: _structured(_object),
+    FieldType.OBJECTS: _structured(_objects),
+    FieldType.ANY: {
+        **dict.fromkeys((_K.TEXT, _K.BOOLEAN), _NATIVE),
+        _K.INTEGER: _C(_F.NATIVE, _integer),
+        _K.DECIMAL: _C(_F.NUMBER, _number),
+        _K.FLOAT: _C(_F.NATIVE, _float),
+        **dict.fromkeys(_TIMES, _C(_F.INSTANT)),
+        **dict.fromkeys((_K.TIME, _K.UUID), _C(_F.TEXT)),
+        **dict.fromkeys((_K.JSON, _K.NESTED), _C(_F.JSON, _any_json)),
+    },
+}

@@ -1,0 +1,198 @@
+"""DuckDB, opened natively: no dbt import, and the file is held only while `open` is entered.
+
+DuckDB lets one process write at a time. A file locked by another program is waited for; then the message names
+the program and its PID (dbt-notes §5).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+
+from planhat_dbt.errors import FailedError, UsageError
+from planhat_dbt.warehouse.duckdb_dialect import DuckDBDialect
+from planhat_dbt.warehouse.port import Column, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from planhat_dbt.warehouse.profile import DuckDBTarget
+
+_HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_RETRY_SECONDS: Final = 0.2
+
+
+class DuckDBSession:
+    """One DuckDB connection in use."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect) -> None:
+        self._connection = connection
+        self._dialect = dialect
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Run one statement."""
+        with _named_failures():
+            self._connection.execute(sql, list(parameters) or None)
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Run a query with a small result."""
+        with _named_failures():
+            return self._connection.execute(sql, list(parameters) or None).fetchall()
+
+    def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
+        """Hand out a large result in parts, on a cursor of its own (results of one connection end each other)."""
+        cursor = self._connection.cursor()
+        try:
+            with _named_failures():
+                cursor.execute("set timezone = 'UTC'")
+                cursor.execute(sql)
+                while part := cursor.fetchmany(size):
+                    yield part
+        finally:
+            cursor.close()
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Append a few rows with one statement each thousand."""
+        names = ", ".join(self._dialect.quote(c) for c in columns)
+        slots = "(" + ", ".join("?" * len(columns)) + ")"
+        for start in range(0, len(rows), 1000):
+            part = rows[start : start + 1000]
+            values = ", ".join([slots] * len(part))
+            self.execute(f"insert into {table} ({names}) values {values}", [v for row in part for v in row])
+
+    def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
+        """Bind one list per column and unnest them side by side."""
+        parts = ", ".join(f"unnest(cast(? as {kind}[])) as {column}" for column, kind in columns.items())
+        self.execute(f"create or replace temp table {name} as select {parts}", [list(part) for part in lists])
+
+    def scratch(self, name: str, query: str) -> None:
+        """Keep a query's result until the session ends."""
+        self.execute(f"create or replace temp table {name} as {query}")
+
+    def columns(self, relation: str) -> tuple[Column, ...] | None:
+        """Describe a table or view; None if it does not exist."""
+        try:
+            found = self._connection.execute(f"describe select * from {relation}").fetchall()
+        except duckdb.CatalogException:
+            return None
+        except duckdb.BinderException as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return tuple(Column(name, kind, self._dialect.kind(kind)) for name, kind, *_ in found)
+
+    def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
+        """Describe all tables of a schema, by name; empty if there is no such schema."""
+        found: dict[str, list[Column]] = {}
+        for table, name, kind in self.rows(
+            "select table_name, column_name, data_type from duckdb_columns() "
+            "where database_name = ? and schema_name = ? order by table_name, column_index",
+            [database, schema],
+        ):
+            found.setdefault(table, []).append(Column(name, kind, self._dialect.kind(kind)))
+        return {table: tuple(columns) for table, columns in found.items()}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is done inside, or nothing of it."""
+        self._connection.begin()
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        with _named_failures():
+            self._connection.commit()
+
+
+class DuckDBWarehouse:
+    """A DuckDB file, taken and given back with each `open`."""
+
+    def __init__(
+        self,
+        target: DuckDBTarget,
+        *,
+        lock_wait: float = 60.0,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
+        self.dialect = DuckDBDialect()
+        self._target = target
+        self._lock_wait = lock_wait
+        self._on_wait = on_wait
+        self.database = target.database
+
+    @contextmanager
+    def open(self) -> Iterator[DuckDBSession]:
+        """Connect, waiting for other writers; the file is free again at the end."""
+        connection = self._connect()
+        try:
+            for statement in self._target.setup:
+                connection.execute(statement)
+            connection.execute("set timezone = 'UTC'")
+            yield DuckDBSession(connection, self.dialect)
+        finally:
+            connection.close()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        path = self._target.path
+        if not self._target.remote and not Path(path).exists():
+            raise UsageError(
+                f"The DuckDB file {path} does not exist.",
+                hint="Build the models first with `dbt build`, or name the right target with --target.",
+            )
+        give_up = time.monotonic() + self._lock_wait
+        told = False
+        while True:
+            try:
+                return duckdb.connect(path, config=dict[str, Any](self._target.settings))
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise FailedError(
+                        f"DuckDB cannot open {path}: {_first_line(error)}",
+                        hint="A file written by a newer DuckDB needs that version: `pip install -U duckdb`.",
+                    ) from error
+                if time.monotonic() >= give_up:
+                    raise FailedError(
+                        f"{path} is locked by {_holder(error)}.",
+                        hint="DuckDB lets one process write at a time: close that program (a BI tool, a notebook, "
+                        "a dbt run still going) and run the command again. No call was made on unsaved state.",
+                    ) from error
+                if not told and self._on_wait:
+                    self._on_wait(
+                        f"{path} is locked by {_holder(error)}; waiting up to {self._lock_wait:g} s"
+                    )
+                told = True
+                time.sleep(_RETRY_SECONDS)
+            except duckdb.Error as error:
+                raise FailedError(f"DuckDB cannot open {path}: {_first_line(error)}") from error
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise WarehouseError(_first_line(error)) from error
+
+
+class WarehouseError(FailedError):
+    """A statement failed in the warehouse."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"The warehouse refused a statement: {message}")
+
+
+def _holder(error: duckdb.IOException) -> str:
+    found = _HOLDER.search(str(error))
+    if not found:
+        return "another program"
+    return f"{Path(found['program']).name} (PID {found['pid']})"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

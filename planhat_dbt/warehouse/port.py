@@ -1,0 +1,162 @@
+"""What the rest of the program asks of a warehouse, in as few methods as will do.
+
+How to add a warehouse: (1) a `Dialect` that spells the handful of expressions below; (2) a `Session` over a
+driver connection whose `transaction` really is one (or, where the engine has none, runs statements in order:
+every multi-statement step is written so that repeating it is harmless); (3) a `Warehouse` whose `open` takes
+and gives back whatever other programs may wait for (DuckDB: the file lock).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+Row = tuple[Any, ...]
+
+
+class ColumnKind(StrEnum):
+    """What a column holds, as far as comparing and sending it goes (dbt-notes §7)."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    TIME = "time"
+    UUID = "uuid"
+    JSON = "json"
+    NESTED = "nested"
+    """Lists, structs, maps."""
+    UNSUPPORTED = "unsupported"
+    """Blobs, intervals, bits: no JSON form; ask for a cast in the model."""
+
+
+class WireForm(StrEnum):
+    """The form in which a value is fetched for sending."""
+
+    NATIVE = "native"
+    """As the driver gives it: text, whole numbers, floats, booleans."""
+    TEXT = "text"
+    """Cast to text."""
+    KEY = "key"
+    """Text, whole numbers without point or exponent (`Dialect.key_text`)."""
+    NUMBER = "number"
+    """Text of a JSON number: exact, without exponent."""
+    INSTANT = "instant"
+    """Text: ISO 8601 in UTC with milliseconds and `Z`."""
+    DAY_NUMBER = "day_number"
+    """Whole days since 1970-01-01."""
+    DAY_TEXT = "day_text"
+    """Text: `YYYY-MM-DD`."""
+    JSON = "json"
+    """Text of a JSON value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table, under the name and type the warehouse gives it."""
+
+    name: str
+    type: str
+    kind: ColumnKind
+
+
+class Dialect(Protocol):
+    """The SQL that differs from engine to engine. Every method is pure."""
+
+    name: str
+    placeholder: str
+    """How a bound parameter is written."""
+    text: str
+    integer: str
+    bigint: str
+    boolean: str
+    double: str
+    timestamp: str
+    """The type of our own time columns: UTC, without zone."""
+    utc_now: str
+    """The present moment in that type."""
+
+    def quote(self, name: str) -> str:
+        """Quote an identifier, escaping what must be."""
+
+    def literal(self, text: str) -> str:
+        """Write a text literal, escaping what must be."""
+
+    def kind(self, type_name: str) -> ColumnKind:
+        """Classify a column type by the name the engine prints."""
+
+    def stored_type(self, column: Column) -> str:
+        """Say the type in which a snapshot table keeps this column's canonical values."""
+
+    def canonical(self, expression: str, kind: ColumnKind) -> str:
+        """Bring values that mean the same to the same value (DESIGN §5)."""
+
+    def differs(self, left: str, right: str, kind: ColumnKind) -> str:
+        """Compare null-safely; true where the canonical values differ."""
+
+    def key_text(self, expression: str, kind: ColumnKind) -> str:
+        """Write a key as text: `007` stays `007`, 1.0 is `1`."""
+
+    def unfit(self, expression: str, kind: ColumnKind) -> str | None:
+        """Test for values that JSON or Planhat cannot carry; None: there are none in this kind."""
+
+    def json(self, expression: str, kind: ColumnKind) -> str:
+        """Write a value as JSON text, NULL as `null`."""
+
+    def wire(self, expression: str, kind: ColumnKind, form: WireForm) -> str:
+        """Fetch a value in the form in which it is sent."""
+
+
+class Session(Protocol):
+    """A connection in use. Times go in and come out as naive UTC."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Run one statement."""
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Run a query with a small result."""
+
+    def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
+        """Run a query and hand out its rows in lists of at most `size`; no other statement meanwhile."""
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Append a few rows."""
+
+    def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
+        """Make a scratch table of lists, one per column (name → type), replacing one of that name."""
+
+    def scratch(self, name: str, query: str) -> None:
+        """Make a scratch table of a query's result, replacing one of that name; it ends with the session."""
+
+    def columns(self, relation: str) -> tuple[Column, ...] | None:
+        """Describe a table or view by its rendered name; None if it does not exist."""
+
+    def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
+        """Describe all tables of a schema, by name; empty if there is no such schema."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commit what is done inside, or nothing of it."""
+
+
+class Warehouse(Protocol):
+    """The place where models and state tables live."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this engine spells its SQL."""
+
+    @property
+    def database(self) -> str:
+        """The database (catalog) in which the state schema is kept."""
+
+    def open(self) -> AbstractContextManager[Session]:
+        """Connect, and let go of everything at the end, so that others can write between two API calls."""
