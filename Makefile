@@ -1,0 +1,51 @@
+# Two commands do all the set-up: `make demo` shows the product at work, `make test` checks everything.
+# They need Python 3.11 or newer, make, and a package index.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types contract unit format clean
+
+help:
+	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
+	@echo "make test      lint, types, import contract, all tests"
+	@echo "make format    format the code"
+	@echo "make clean     remove everything that was built"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@echo "Installing into $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+install: $(READY)
+
+demo: $(READY)
+	@$(BIN)/python dbt_project_example/demo.py
+
+test: lint types contract unit
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+contract: $(READY)
+	$(BIN)/lint-imports
+
+unit: $(READY)
+	$(BIN)/pytest -n auto
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -1,0 +1,13 @@
+select
+    projects.project_id,
+    projects.account_id,
+    projects.name as project_name,
+    projects.stage,
+    contracts.annual_amount,
+    accounts.currency,
+    projects.starts_on,
+    projects.ends_on,
+    projects.handed_over_on
+from {{ ref('cs_projects') }} as projects
+inner join {{ ref('int_accounts') }} as accounts using (account_id)
+left join {{ ref('int_account_contracts') }} as contracts using (account_id)

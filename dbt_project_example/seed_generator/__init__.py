@@ -1,0 +1,1 @@
+"""The invented company Quillmere and its customers, as a pure function of the day."""
