@@ -19,6 +19,9 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "plan": ("planhat_dbt.cli.plan", "Compare and show what would be sent; sends nothing, needs no token."),
     "validate": ("planhat_dbt.cli.validate", "Check all declarations, without a warehouse or network."),
     "list": ("planhat_dbt.cli.listing", "List the syncs that the project declares."),
+    "status": ("planhat_dbt.cli.status", "Show each sync's last run and what is not settled."),
+    "failures": ("planhat_dbt.cli.failures", "List rows that are held, rejected or of unknown outcome."),
+    "resolve": ("planhat_dbt.cli.resolve", "Decide on rows whose outcome was never learnt."),
     "sandbox": ("planhat_dbt.cli.sandbox", "Run a local Planhat to try things out against."),
     "schema": ("planhat_dbt.cli.schema", "Print the JSON Schema of the `planhat` block, for editors."),
 }

@@ -16,8 +16,10 @@ from planhat_dbt.result import Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from planhat_dbt.declaration.types import Sync
     from planhat_dbt.plan import SampleRow
     from planhat_dbt.result import RunResult, SyncResult
+    from planhat_dbt.state.history import LastRun
 
 _STYLES = {
     Operation.INSERT: "green",
@@ -25,7 +27,7 @@ _STYLES = {
     Operation.CLEAR: "magenta",
     Operation.DELETE: "red",
 }
-_STATUS_STYLES = {
+_STATUS_STYLES: dict[str, str] = {
     Status.SUCCESS: "green",
     Status.NOTHING_TO_DO: "dim",
     Status.PARTIAL: "yellow",
@@ -116,6 +118,31 @@ def show_result(result: RunResult) -> None:
     )
     if totals.held or totals.rejected or totals.unknown:
         console.print("See why rows did not go through: planhat-dbt failures")
+
+
+def show_status(target: str, entries: Sequence[tuple[Sync, int, LastRun | None]]) -> None:
+    """Write each sync's last run to stdout."""
+    console = _console()
+    table = _table(
+        "sync", "object", "status", "in Planhat", "last sent", "held", "rejected", "unknown", "last run (UTC)"
+    )
+    for sync, rows, last in entries:
+        if last is None:
+            table.add_row(sync.name, sync.object.name, Text("never run", "dim"))
+            continue
+        table.add_row(
+            sync.name,
+            sync.object.name,
+            Text(last.status, _STATUS_STYLES.get(last.status, "")),
+            f"{rows:,}",
+            number(last.sent),
+            Text(number(last.held), "yellow"),
+            Text(number(last.rejected), "red"),
+            Text(number(last.unknown), "red"),
+            f"{last.started_at:%Y-%m-%d %H:%M}",
+        )
+    console.print(table)
+    console.print(f"\nTarget {target}.")
 
 
 def _show_reasons(console: Console, results: Sequence[SyncResult]) -> None:

@@ -237,6 +237,11 @@ class _Deliverer:
         with self._desk.context.warehouse.open() as session:
             where = f"p._row in ({', '.join(map(str, rows))})"
             batches = self._writer.batches(self._fetch(session, where), whole=True)
+        sync = self._compared.sync
+        if creates_singly(
+            sync
+        ):  # without a key, only the answer to a single create ties the new id to the row
+            courier = _one_by_one(self._desk, sync.name, CreateCourier(self._desk.calls, sync.object.path))
         second = {outcome.batch: outcome for outcome in courier(batches)}
         return [_merged(o, second[o.batch]) if o.batch in second else o for o in outcomes]
 

@@ -1,0 +1,51 @@
+"""`planhat-dbt failures`: rows that did not go through, grouped by reason."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from planhat_dbt.bootstrap import build_context
+from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.report.document import as_json
+from planhat_dbt.state.failures import read_failures
+from planhat_dbt.state.layout import StateTables, existing_tables
+
+if TYPE_CHECKING:
+    from planhat_dbt.state.failures import FailureGroup
+
+_NEXT = {
+    "rejected": "Correct the row, its model or its mapping; it is tried again by every sync.",
+    "held": "Nothing to do: each sync tries again.",
+    "unknown": "Decide: planhat-dbt resolve {sync} --resend, or --discard.",
+}
+
+
+@click.command()
+@project_options
+@selection_options
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def failures(output: str, **given: Any) -> None:
+    """List rows that are held, rejected or of unknown outcome, by reason, with example keys."""
+    context = build_context(request(given), on_wait=lambda text: click.echo(text, err=True))
+    tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
+    with context.warehouse.open() as session:
+        known = "failures" in existing_tables(session, tables)
+        groups = read_failures(session, tables, tuple(s.name for s in context.syncs)) if known else []
+    if output == "json":
+        click.echo(as_json({"failures": [asdict(g) for g in groups]}))
+    elif not groups:
+        click.echo("No row is held, rejected or of unknown outcome.")
+    for group in groups if output == "text" else ():
+        _show(group)
+
+
+def _show(group: FailureGroup) -> None:
+    rows = f"{group.rows:,} row{'s' * (group.rows != 1)}"
+    click.echo(f"{group.sync}: {rows} {group.status} ({group.code}), since {group.since:%Y-%m-%d %H:%M} UTC")
+    click.echo(f"  {group.message}")
+    keys = ", ".join(k or "(no key)" for k in group.keys)
+    click.echo(f"  {keys}{' …' if group.rows > len(group.keys) else ''}")
+    click.echo(f"  {_NEXT[group.status].format(sync=group.sync)}\n")

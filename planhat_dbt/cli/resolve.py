@@ -1,0 +1,43 @@
+"""`planhat-dbt resolve`: decide on rows whose outcome was never learnt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from planhat_dbt.bootstrap import build_context
+from planhat_dbt.cli.options import project_options, request
+from planhat_dbt.cli.progress import Progress
+from planhat_dbt.errors import UsageError
+from planhat_dbt.run.resolve import Decision
+from planhat_dbt.run.resolve import resolve as decide
+
+
+@click.command()
+@click.argument("sync")
+@click.option(
+    "--resend", "decision", flag_value="resend", help="Send them again: some may then be there twice."
+)
+@click.option("--discard", "decision", flag_value="discard", help="Take them as done: some may be missing.")
+@project_options
+def resolve(sync: str, decision: str | None, **given: Any) -> None:
+    """Decide on events and creates that were sent by a run which never learnt the outcome.
+
+    Look into Planhat first: `planhat-dbt failures` names the keys.
+    """
+    if decision is None:
+        raise UsageError("Say what to do.", hint=f"planhat-dbt resolve {sync} --resend, or --discard")
+    asked = replace(request(given), select=(sync,))
+    with Progress() as progress:
+        context = build_context(asked, on_wait=progress.notice)
+        if len(context.syncs) != 1:
+            raise UsageError(f"{sync!r} names {len(context.syncs)} syncs.", hint="Name one sync.")
+        rows = decide(context, progress, Decision(decision))
+    if not rows:
+        click.echo(f"{sync} has no rows of unknown outcome.")
+    elif decision == "resend":
+        click.echo(f"{rows:,} rows of {sync} will be sent again by the next sync.")
+    else:
+        click.echo(f"{rows:,} rows of {sync} are taken as done.")

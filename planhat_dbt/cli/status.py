@@ -1,0 +1,44 @@
+"""`planhat-dbt status`: each sync's last run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from planhat_dbt.bootstrap import build_context
+from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.report.document import as_json
+from planhat_dbt.report.text import show_status
+from planhat_dbt.state.history import last_runs, rows_held_by_planhat
+from planhat_dbt.state.layout import StateTables, existing_tables
+
+
+@click.command()
+@project_options
+@selection_options
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def status(output: str, **given: Any) -> None:
+    """Show for each sync: its last run, the rows Planhat is known to hold, and what is not settled."""
+    context = build_context(request(given), on_wait=lambda text: click.echo(text, err=True))
+    tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
+    with context.warehouse.open() as session:
+        present = existing_tables(session, tables)
+        runs = last_runs(session, tables) if "sync_runs" in present else {}
+        rows = {
+            s.name: rows_held_by_planhat(session, tables, s.name) if f"snapshot__{s.name}" in present else 0
+            for s in context.syncs
+        }
+    if output == "json":
+        entries = [
+            {
+                "sync": s.name,
+                "rows_known": rows[s.name],
+                "last_run": asdict(runs[s.name]) if s.name in runs else None,
+            }
+            for s in context.syncs
+        ]
+        click.echo(as_json({"target": context.target, "syncs": entries}))
+    else:
+        show_status(context.target, [(s, rows[s.name], runs.get(s.name)) for s in context.syncs])
