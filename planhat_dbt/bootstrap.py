@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from planhat_dbt.gate import open_gate
 from planhat_dbt.project import read_project
 from planhat_dbt.run.context import Context, Overrides
 from planhat_dbt.selection import select_syncs
+from planhat_dbt.support import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,7 +65,8 @@ def load(request: Request) -> Loaded:
     )
     manifest = read_manifest(project.manifest_path)
     declarations = read_declarations(manifest, project.settings, project_dir=project.directory)
-    return Loaded(project, manifest, declarations)
+    refused = [fault for sync in declarations.syncs if (fault := unsupported(sync))]
+    return Loaded(project, manifest, replace(declarations, faults=(*declarations.faults, *refused)))
 
 
 def load_checked(request: Request) -> Loaded:

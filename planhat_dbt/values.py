@@ -9,11 +9,12 @@ found value by value and rejects its row (`bad_value`), never the batch. Sources
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Convert: TypeAlias = Callable[[Any], Any]
 _SAFE_INTEGER: Final = 2**53
 _HEX24: Final = re.compile(r"[0-9a-fA-F]{24}")
+_LARGEST_EXPONENT: Final = 308
+"""Of a double; written out, a text of a few characters could else become gigabytes."""
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _EPOCH: Final = dt.date(1970, 1, 1)
 _PREFIXES: Final = {"externalId": "extid-", "sourceId": "srcid-", "_id": ""}
@@ -99,7 +102,7 @@ def _reference(value: str) -> str:
 
 def _prefixed_list(prefix: str, check: Callable[[str], str]) -> Convert:
     def convert(text: str) -> list[str]:
-        return [prefix + check(_text_of(item)) for item in _loads(text, list)]
+        return [prefix + check(_text_of(item)) for item in _items(text)]
 
     return convert
 
@@ -121,20 +124,26 @@ def _number(text: str) -> Any:
     return orjson.Fragment(text)
 
 
+def _decimal(text: str) -> Decimal | None:
+    """The number a text spells; None if it spells none, or one beyond what a double holds."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = Decimal(text)
+    return number if abs(number.adjusted()) <= _LARGEST_EXPONENT else None
+
+
 def _number_from_text(text: str) -> Any:
-    if not _NUMBER.fullmatch(text.strip()):
+    number = _decimal(text.strip())
+    if number is None:
         raise BadValueError("expected a number")
-    return orjson.Fragment(format(Decimal(text.strip()), "f"))
+    return orjson.Fragment(format(number, "f"))
 
 
-def _whole(value: Any) -> int:
-    try:
-        number = Decimal(str(value).strip())
-        if number == number.to_integral_value():
-            return int(number)
-    except (InvalidOperation, OverflowError):
-        pass
-    raise BadValueError("expected a whole number")
+def _whole(value: Any) -> int | str:
+    number = _decimal(str(value).strip())
+    if number is None or number != number.to_integral_value():
+        raise BadValueError("expected a whole number")
+    return _integer(int(number))
 
 
 def _boolean_from_text(text: str) -> bool:
@@ -155,9 +164,9 @@ def _boolean_from_integer(value: int) -> bool:
 def _parse_instant(text: str) -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(text.strip())
-    except ValueError:
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         raise BadValueError("expected a date or time as ISO 8601 text") from None
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
 def _instant_from_text(text: str) -> str:
@@ -184,21 +193,30 @@ def _loads(text: str, expected: type) -> Any:
 
 def _any_json(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        orjson.loads(text)
     except orjson.JSONDecodeError:
         raise BadValueError("expected valid JSON (NaN and Infinity are not)") from None
+    return orjson.Fragment(text)  # as written: reading would round its decimals and large numbers
+
+
+def _items(text: str) -> list[Any]:
+    """A list for a field of texts; numbers in it stay as they are written."""
+    items: list[Any] = _loads(text, list)
+    if any(isinstance(item, int | float) for item in items):
+        items = json.loads(text, parse_int=str, parse_float=str)
+    return items
 
 
 def _text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
+    if isinstance(value, str):
+        return value
     raise BadValueError("expected a list of texts")
 
 
 def _texts(text: str) -> list[str]:
-    return [_text_of(item) for item in _loads(text, list) if item is not None]
+    return [_text_of(item) for item in _items(text) if item is not None]
 
 
 def _ids(text: str) -> list[str]:
@@ -206,14 +224,15 @@ def _ids(text: str) -> list[str]:
 
 
 def _object(text: str) -> Any:
-    return _loads(text, dict)
+    _loads(text, dict)
+    return orjson.Fragment(text)
 
 
 def _objects(text: str) -> Any:
     value = _loads(text, list)
     if not all(isinstance(item, dict) for item in value):
         raise BadValueError("expected a list of objects")
-    return value
+    return orjson.Fragment(text)
 
 
 _K, _F, _C = ColumnKind, WireForm, Conversion
@@ -247,7 +266,7 @@ _TABLE: Final[dict[FieldType, dict[ColumnKind, Conversion]]] = {
         _K.TEXT: _C(_F.NATIVE, _number_from_text),
     },
     FieldType.INTEGER: {
-        _K.INTEGER: _NATIVE,
+        _K.INTEGER: _C(_F.NATIVE, _integer),
         _K.DECIMAL: _C(_F.NUMBER, _whole),
         _K.FLOAT: _C(_F.NATIVE, _whole),
         _K.TEXT: _C(_F.NATIVE, _whole),
@@ -265,7 +284,7 @@ _TABLE: Final[dict[FieldType, dict[ColumnKind, Conversion]]] = {
     FieldType.COMPANIES: {
         **dict.fromkeys(
             (_K.JSON, _K.NESTED),
-            _C(_F.JSON, lambda text: [_reference(_text_of(i)) for i in _loads(text, list)]),
+            _C(_F.JSON, lambda text: [_reference(_text_of(i)) for i in _items(text)]),
         ),
         _K.TEXT: _C(_F.NATIVE, lambda text: [_reference(text)]),
     },

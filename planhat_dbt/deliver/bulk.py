@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
 from planhat_dbt.deliver.judge import Verdict, judge
-from planhat_dbt.planhat import AccessDeniedError, CallError, UnreadableAnswerError, read_bulk, read_message
+from planhat_dbt.planhat import CallError, UnreadableAnswerError, read_bulk, read_message
 
 if TYPE_CHECKING:
     from planhat_dbt.deliver.payload import Batch, SentRow
@@ -60,7 +60,7 @@ class BulkCourier:
             return self._judge(rows, answer, tally)
         except CallError as error:
             tally.calls += error.attempts
-            tally.fail(rows, error, stop=isinstance(error, AccessDeniedError))
+            tally.fail(rows, error)
             return None
 
     def _judge(self, rows: list[SentRow], answer: Answer, tally: Tally) -> Verdict:

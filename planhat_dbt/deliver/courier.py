@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from planhat_dbt.outcome import BatchOutcome, FoundId, RowOutcome, RowStatus
+from planhat_dbt.planhat import AccessDeniedError, NotSentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,14 +108,15 @@ class Tally:
         ]
         self.error = self.error or message
 
-    def fail(self, rows: Iterable[SentRow], error: CallError, *, stop: bool) -> None:
-        """A call brought no usable answer."""
+    def fail(self, rows: Iterable[SentRow], error: CallError) -> None:
+        """A call brought no usable answer; without a host or a right, further ones are pointless."""
         if error.maybe_applied:
             self.lose_sight(rows, error.message)
         else:
             self.hold(rows, "not_sent", error.message)
         self.http_status = error.status or self.http_status
-        if stop:
+        unreachable = isinstance(error, NotSentError) and error.status is None
+        if unreachable or isinstance(error, AccessDeniedError):
             self.stop = error
 
     def outcome(self) -> BatchOutcome:

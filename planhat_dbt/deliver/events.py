@@ -10,7 +10,6 @@ import orjson
 from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
 from planhat_dbt.errors import FailedError
 from planhat_dbt.planhat import (
-    AccessDeniedError,
     CallError,
     UnreadableAnswerError,
     read_message,
@@ -44,7 +43,7 @@ class EventCourier:
                 answer = self._calls.track(self._kind, json_array(rows))
             except CallError as error:
                 tally.calls += error.attempts
-                tally.fail(rows, error, stop=isinstance(error, AccessDeniedError))
+                tally.fail(rows, error)
                 continue
             tally.calls += answer.attempts
             tally.http_status = answer.status

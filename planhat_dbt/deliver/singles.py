@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planhat_dbt.deliver.courier import Calls, Limits, Tally
 from planhat_dbt.deliver.find import Finder, IdNotKnownError
 from planhat_dbt.outcome import BatchOutcome, FoundId
-from planhat_dbt.planhat import AccessDeniedError, CallError, read_message
+from planhat_dbt.planhat import CallError, read_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class CreateCourier:
             record = answer.json()
         except CallError as error:
             tally.calls += error.attempts
-            tally.fail([row], error, stop=isinstance(error, AccessDeniedError))
+            tally.fail([row], error)
             return
         planhat_id = record.get("_id") if isinstance(record, dict) else None
         if not isinstance(planhat_id, str):
@@ -78,7 +78,7 @@ class DeleteCourier:
                 tally.hold([row], "no_id", str(error))
             except CallError as error:
                 tally.calls += error.attempts
-                tally.fail([row], error, stop=isinstance(error, AccessDeniedError))
+                tally.fail([row], error)
         return tally.outcome()
 
     def _delete(self, row: SentRow, tally: Tally) -> None:

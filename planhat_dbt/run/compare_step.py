@@ -11,10 +11,11 @@ import orjson
 from planhat_dbt.binding import BindingError, BoundSync, bind
 from planhat_dbt.compare import Comparison, create_plan, drop_plan
 from planhat_dbt.declaration import missing_columns
-from planhat_dbt.declaration.types import CompanyRef, Fault, Lookup, Mode, Sync
+from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
 from planhat_dbt.objects import Kind
 from planhat_dbt.parents import parent_checks
 from planhat_dbt.plan import REJECTED_CODES, Operation, SampleRow, SyncPlan
+from planhat_dbt.state.layout import existing_tables
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from planhat_dbt.state.journal import Journal
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Column, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A sync whose columns and state tables are in order."""
+
+    bound: BoundSync
+    mapping: MappingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +58,6 @@ def creates_singly(sync: Sync) -> bool:
 def sent_once(sync: Sync) -> bool:
     """Whether a row in doubt must not be sent again by itself."""
     return sync.object.is_event or creates_singly(sync)
-
-
-def unsupported(sync: Sync) -> Fault | None:
-    """Name what a declaration may say but this version does not deliver yet."""
-    path, message = "", ""
-    if sync.object.kind is Kind.RECORD and sync.mode is not Mode.UPSERT:
-        path, message = "mode", f"mode {sync.mode.value} is not delivered by this version; use upsert"
-    elif sync.match and sync.match.field == "_id":
-        path, message = (
-            "match",
-            "matching on _id is not delivered by this version; use externalId or sourceId",
-        )
-    elif any(isinstance(f.source, Lookup) for f in sync.fields):
-        path, message = "fields", "look-ups are not delivered by this version; map the _id from a column"
-    elif not sync.object.bulk and not sync.object.is_event:
-        path, message = (
-            "object",
-            f"{sync.object.plural} have no bulk upsert and are not delivered by this version",
-        )
-    if not message:
-        return None
-    return Fault(sync.model.name, sync.model.path, f"config.meta.planhat.{path}", message)
 
 
 def bind_all(
@@ -104,34 +91,54 @@ def _build_hint(sync: Sync) -> str:
     return f"run `dbt build --select {sync.model.name}`"
 
 
+def ensure_sync_tables(
+    session: Session,
+    context: Context,
+    tables: StateTables,
+    journal: Journal,
+    bound: dict[str, BoundSync],
+) -> dict[str, Ready]:
+    """Bring the tables of all syncs of a run up to date, and close what earlier runs left in flight.
+
+    A parent that is not in this run and never was in one gets its empty snapshot table, so that its children wait.
+
+    Raises:
+        UsageError: A table is not ours, or belongs to another object or key; no call has been made.
+    """
+    present = existing_tables(session, tables)
+    for sync in (b.sync for b in bound.values()):
+        if f"plan__{sync.name}" in present:
+            journal.settle(session, sync.name, once=sent_once(sync))
+    ready = {
+        name: Ready(b, ensure_snapshot(session, tables, b, present, resync=name in context.overrides.resync))
+        for name, b in bound.items()
+    }
+    parents = {p for b in bound.values() for c in parent_checks(b.sync, context.all_syncs) for p in c.parents}
+    absent = [
+        s
+        for s in context.all_syncs
+        if s.name in parents - set(bound) and f"snapshot__{s.name}" not in present
+    ]
+    for parent in bind_all(session, context, absent)[0].values():
+        ensure_snapshot(session, tables, parent, present)
+    return ready
+
+
 def compare(
     session: Session,
     context: Context,
     tables: StateTables,
     journal: Journal,
-    bound: BoundSync,
+    ready: Ready,
     *,
     planned_parents: frozenset[str] = frozenset(),
     samples: int = 0,
 ) -> Compared:
-    """Write the plan table of one sync, count it, and read so many sample rows of each operation.
-
-    Raises:
-        UsageError: Its state tables are not ours, or belong to another object or key.
-    """
+    """Write the plan table of one sync, count it, and read so many sample rows of each operation."""
     started = time.monotonic()
+    bound, mapping = ready.bound, ready.mapping
     sync = bound.sync
-    present = session.tables(tables.database, tables.schema)
-    if f"plan__{sync.name}" in present:
-        journal.settle(session, sync.name, once=sent_once(sync))
-    resync = sync.name in context.overrides.resync
-    mapping = ensure_snapshot(session, tables, bound, present, resync=resync)
-    checks = tuple(
-        c
-        for c in parent_checks(sync, context.all_syncs)
-        if all(f"snapshot__{p}" in present for p in c.parents)
-        or _ensure_parents(session, context, tables, c.parents, present)
-    )
+    checks = parent_checks(sync, context.all_syncs)
     failing = _failing(session, tables, sync.name)
     comparison = Comparison(
         bound=bound,
@@ -150,24 +157,6 @@ def compare(
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
     return Compared(bound, mapping, plan, had_prior, bool(failing))
-
-
-def _ensure_parents(
-    session: Session,
-    context: Context,
-    tables: StateTables,
-    parents: tuple[str, ...],
-    present: dict[str, tuple[Column, ...]],
-) -> bool:
-    """A parent that never ran has brought nothing: give it its empty tables, so that its children wait."""
-    syncs = {s.name: s for s in context.all_syncs}
-    absent = [syncs[p] for p in parents if f"snapshot__{p}" not in present]
-    bound, faults = bind_all(session, context, absent)
-    if faults:
-        return False
-    for parent in bound.values():
-        ensure_snapshot(session, tables, parent, present)
-    return True
 
 
 def failing_rows(session: Session, tables: StateTables, sync: str) -> int:

@@ -25,7 +25,7 @@ from planhat_dbt.deliver.payload import PayloadWriter
 from planhat_dbt.deliver.singles import CreateCourier, DeleteCourier
 from planhat_dbt.errors import FailedError
 from planhat_dbt.plan import Operation
-from planhat_dbt.planhat import AccessDeniedError, StoppedError
+from planhat_dbt.planhat import AccessDeniedError, CallError
 from planhat_dbt.result import Counts
 from planhat_dbt.run.compare_step import Compared, creates_singly
 from planhat_dbt.state.journal import Window
@@ -290,7 +290,10 @@ class _Deliverer:
         self._failed_calls = self._failed_calls + 1 if outcome.failed_call else 0
         if outcome.stop:
             self._delivery.stop = outcome.stop
-            self._delivery.ends_run = isinstance(outcome.stop, AccessDeniedError | StoppedError)
+            # The tracking host is another one: what it refuses says nothing of the main API.
+            self._delivery.ends_run = isinstance(outcome.stop, CallError) and (
+                not self._compared.sync.object.is_event or isinstance(outcome.stop, AccessDeniedError)
+            )
         elif self._failed_calls >= self._desk.context.settings.breaker_failures and not self._delivery.stop:
             self._delivery.stop = FailedError(
                 f"{self._failed_calls} calls in a row failed: {outcome.error}",

@@ -20,7 +20,7 @@ from planhat_dbt.gate import check_gate
 from planhat_dbt.guards import check_plan
 from planhat_dbt.result import Counts, RunResult, Status, SyncResult
 from planhat_dbt.run.calls import CallBook
-from planhat_dbt.run.compare_step import Compared, bind_all, compare, failing_rows, unsupported
+from planhat_dbt.run.compare_step import Compared, Ready, bind_all, compare, ensure_sync_tables, failing_rows
 from planhat_dbt.run.deliver_step import Delivery, Desk, deliver_changes, deliver_removals
 from planhat_dbt.state.journal import Journal, utc_now
 from planhat_dbt.state.layout import StateTables, ensure_tables, existing_tables
@@ -31,7 +31,6 @@ from planhat_dbt.state.tenant import check_tenant
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from planhat_dbt.binding import BoundSync
     from planhat_dbt.declaration.types import Sync
     from planhat_dbt.guards import Refusal
     from planhat_dbt.planhat import ClientSettings, Endpoint
@@ -48,7 +47,7 @@ class _Progress:
     """What is known of one sync while the run goes on."""
 
     sync: Sync
-    bound: BoundSync | None = None
+    ready: Ready | None = None
     compared: Compared | None = None
     status: Status | None = None
     reason: str = ""
@@ -110,7 +109,7 @@ class Run:
         with self._context.warehouse.open() as session:
             progress = self._prepare(session)
             with self._giving_back_on_error():
-                check_tenant(session, self._tables, endpoint, [p.sync.name for p in progress if p.bound])
+                check_tenant(session, self._tables, endpoint, [p.sync.name for p in progress if p.ready])
                 self._log.start(session, self._run_row(), len(progress))
         stopped_by: PlanhatDbtError | None = None
         try:
@@ -138,12 +137,12 @@ class Run:
                 if reason:
                     item.status, item.reason = Status.GATED, reason
             open_items = [p for p in progress if p.status is None]
-            faults = [fault for p in open_items if (fault := unsupported(p.sync))]
-            bound, missing = bind_all(session, context, [p.sync for p in open_items])
-            if faults or missing:
-                raise DeclarationError(_NO_SUCH_TABLES, (*faults, *missing))
+            bound, faults = bind_all(session, context, [p.sync for p in open_items])
+            if faults:
+                raise DeclarationError(_NO_SUCH_TABLES, tuple(faults))
+            ready = ensure_sync_tables(session, context, self._tables, self._journal, bound)
             for item in open_items:
-                item.bound = bound[item.sync.name]
+                item.ready = ready[item.sync.name]
         return progress
 
     @contextmanager
@@ -166,14 +165,14 @@ class Run:
         samples: int = 0,
     ) -> None:
         context = self._context
-        assert item.bound is not None  # noqa: S101 - gated syncs do not come here
+        assert item.ready is not None  # noqa: S101 - gated syncs do not come here
         self._listener.comparing(item.sync)
         compared = compare(
             session,
             context,
             self._tables,
             self._journal,
-            item.bound,
+            item.ready,
             planned_parents=planned_parents,
             samples=samples,
         )
@@ -211,11 +210,24 @@ class Run:
                 if stopped_by or self.stop.is_set():
                     self._skip(item, stopped_by)
                 elif item.status is None:
-                    stopped_by = self._changes(desk, item)
+                    stopped_by = self._guarded(item, self._changes, desk)
             for item in reversed(progress):
                 if item.compared and item.status is None and not (stopped_by or self.stop.is_set()):
-                    stopped_by = self._removals(desk, item)
+                    stopped_by = self._guarded(item, self._removals, desk)
         return stopped_by
+
+    def _guarded(
+        self, item: _Progress, step: Callable[[Desk, _Progress], PlanhatDbtError | None], desk: Desk
+    ) -> PlanhatDbtError | None:
+        """Let a failure of the warehouse end one sync, not the run; a lost lease ends the run."""
+        try:
+            return step(desk, item)
+        except FailedError as error:
+            item.status, item.reason = Status.FAILED, error.message
+            return error if self._context.overrides.fail_fast else None
+        except RefusedError as error:
+            item.status, item.reason = Status.REFUSED, error.message
+            return error
 
     def _skip(self, item: _Progress, stopped_by: PlanhatDbtError | None) -> None:
         if item.status is None:
@@ -298,9 +310,10 @@ class Run:
             return
         planned = item.compared.plan.rows_to_send + sum(item.compared.plan.set_aside.values())
         if item.counts.total != planned:
-            raise FailedError(
-                f"Sync {item.sync.name}: {planned} rows were planned, but {item.counts.total} are accounted for.",
-                hint="This is a fault of planhat_dbt. The state is safe: the next run compares anew. Please report it.",
+            item.status = Status.FAILED
+            item.reason = (
+                f"{planned:,} rows were planned, but {item.counts.total:,} are accounted for. This is a fault of "
+                "planhat_dbt: please report it. The state is safe; the next run compares anew."
             )
 
     def _final_status(self, item: _Progress) -> Status:

@@ -160,7 +160,7 @@ class DuckDBWarehouse:
                     raise FailedError(
                         f"{path} is locked by {_holder(error)}.",
                         hint="DuckDB lets one process write at a time: close that program (a BI tool, a notebook, "
-                        "a dbt run still going) and run the command again. No call was made on unsaved state.",
+                        "a dbt run still going) and run the command again; whatever was sent is compared anew.",
                     ) from error
                 if not told and self._on_wait:
                     self._on_wait(

@@ -20,6 +20,7 @@ _KINDS: Final[dict[str, ColumnKind]] = {
     "UUID": ColumnKind.UUID,
     "JSON": ColumnKind.JSON,
     "VARCHAR": ColumnKind.TEXT,
+    "BIT": ColumnKind.TEXT,
     "\"NULL\"": ColumnKind.TEXT,
 }  # fmt: skip
 _NESTED: Final = re.compile(r"(^(STRUCT|MAP)\()|(\[\d*\]$)")
@@ -98,12 +99,13 @@ class DuckDBDialect:
         return text
 
     def unfit(self, expression: str, kind: ColumnKind) -> str | None:
-        """NaN and ±Infinity, infinite times, and whole kinds without a JSON form."""
+        """NaN and ±Infinity, infinite and far-off times, and whole kinds without a JSON form."""
         match kind:
             case ColumnKind.FLOAT:
                 return f"(isnan({expression}) or isinf({expression}))"
             case ColumnKind.DATE | ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
-                return f"isinf({expression})"
+                # Beyond four digits there is no ISO 8601 text that others read.
+                return f"(isinf({expression}) or year({expression}) not between 1 and 9999)"
             case ColumnKind.UNSUPPORTED:
                 return f"{expression} is not null"
             case _:

@@ -36,7 +36,7 @@ class ColumnKind(StrEnum):
     NESTED = "nested"
     """Lists, structs, maps."""
     UNSUPPORTED = "unsupported"
-    """Blobs, intervals, bits: no JSON form; ask for a cast in the model."""
+    """Blobs, intervals: no JSON form; ask for a cast in the model."""
 
 
 class WireForm(StrEnum):
