@@ -62,7 +62,7 @@ class Comparison:
     single_creates: bool = False
     """Whether inserts travel one by one, because only then the answer names the new id."""
     has_unknown: bool = False
-    """Whether `failures` holds events of this sync whose outcome is not known."""
+    """Whether `failures` holds events or keyless creates of this sync whose outcome is not known."""
     planned_parents: frozenset[str] = frozenset()
     """Syncs whose planned inserts count as present (for plans that are shown, not delivered)."""
 
@@ -177,7 +177,7 @@ class _Statement:
         text = self._dialect.differs(new, old, field.kind)
         if since > 1:
             text = f"({text} or coalesce({version}, 0) < {since})"
-        if field.mapping.nulls is Nulls.SKIP:
+        if _leaves_nulls(field):
             text = f"({new} is not null and {text})"
         return text
 
@@ -197,7 +197,8 @@ class _Statement:
         if self._comparison.has_unknown:
             joins += (
                 f"\n  left join (select key from {self._tables.failures} where sync = "
-                f"{self._dialect.literal(self._bound.name)} and status = 'unknown') u on u.key = p._key"
+                f"{self._dialect.literal(self._bound.name)} and status = 'unknown' and operation = 'insert') u "
+                "on u.key = p._key"
             )
         return f"  select p.*,\n    {self._code()} as _verdict\n  from pairs p{joins}"
 
@@ -325,7 +326,7 @@ class _Statement:
             whens.append(f"when _here is null then {'null' if emptied else old}")
         if field.mapping.write is Write.ON_INSERT and not self._once:
             whens.append(f"when _operation = 'update' then {old}")
-        elif field.mapping.nulls is Nulls.SKIP and not self._once:
+        elif _leaves_nulls(field) and not self._once:
             whens.append(f"when _operation = 'update' and {new} is null then {old}")
         return f"case {' '.join(whens)} else {new} end" if whens else new
 
@@ -393,6 +394,11 @@ class _Statement:
             + ",\n  ".join(rest)
             + "\nfrom phased"
         )
+
+
+def _leaves_nulls(field: BoundField) -> bool:
+    """Whether a NULL leaves Planhat's value: so declared, or a reference, which Planhat does not take away."""
+    return field.mapping.nulls is Nulls.SKIP or field.mapping.field.type in _REFERENCES
 
 
 def _joined(opening: str, parts: list[str], closing: str) -> str:

@@ -74,6 +74,8 @@ def sync(
         click.echo(as_json(document))
     else:
         show_result(result)
+    if result.stopped_by and result.stopped_by.hint:
+        click.echo(result.stopped_by.hint, err=True)
     ctx.exit(128 + received[0] if received else result.exit_code)
 
 

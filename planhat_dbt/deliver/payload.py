@@ -138,7 +138,7 @@ class PayloadWriter:
             item["_id"] = row[_ID]
         elif self._key_name:
             item[self._key_name] = row[_KEY]
-            if self._company is not None:
+            if self._company is not None and row[len(HEAD) + self._company] is not None:
                 self._put(item, self._company, row)
         for target in orjson.loads(row[_CHANGED] or b"[]"):
             self._put(item, self._positions[target], row)

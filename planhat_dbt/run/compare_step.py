@@ -146,12 +146,12 @@ def compare(
         checks=checks,
         batch_rows=context.settings.batch_rows,
         single_creates=creates_singly(sync),
-        has_unknown=failing.get("unknown", 0) > 0,
+        has_unknown=sent_once(sync) and failing.get("unknown", 0) > 0,
         planned_parents=planned_parents,
     )
     session.execute(drop_plan(tables, sync.name))
     session.execute(create_plan(tables, comparison))
-    _set_aside(session, tables, journal, sync.name)
+    _set_aside(session, tables, journal, sync)
     plan, had_prior = _count(session, context, tables, bound)
     if samples:
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
@@ -172,18 +172,20 @@ def _failing(session: Session, tables: StateTables, sync: str) -> dict[str, int]
     return {status: int(count) for status, count in found}
 
 
-def _set_aside(session: Session, tables: StateTables, journal: Journal, sync: str) -> None:
+def _set_aside(session: Session, tables: StateTables, journal: Journal, sync: Sync) -> None:
     """Enter rows that are not sent into `failures`, and forget failures whose row is fine or gone."""
-    plan, name = tables.plan(sync), tables.dialect.literal(sync)
+    plan, name = tables.plan(sync.name), tables.dialect.literal(sync.name)
+    # What must not be sent twice stays in doubt until somebody decides; all else was just compared again.
+    kept = " and not (status = 'unknown' and operation = 'insert')" if sent_once(sync) else ""
     rejected = ", ".join(tables.dialect.literal(c) for c in sorted(REJECTED_CODES))
     with session.transaction():
         session.execute(
-            f"delete from {tables.failures} where sync = {name} and status <> 'unknown' "
+            f"delete from {tables.failures} where sync = {name}{kept} "
             f"and not exists (select 1 from {plan} p where coalesce(p._key, '') = {tables.failures}.key)"
         )
         journal.merge_failures(
             session,
-            sync,
+            sync.name,
             f"select coalesce(_key, '') as key, 'set_aside' as operation,\n"
             f"  case when min(_code) in ({rejected}) then 'rejected' else 'held' end as status, min(_code) as code,\n"
             "  case when count(*) > 1 then min(_message) || ' (' || cast(count(*) as "

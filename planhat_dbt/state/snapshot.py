@@ -76,7 +76,9 @@ def ensure_snapshot(
             _write(session, tables, bound.name, after)
         return after
     _refuse_foreign(bound, before)
-    after, statements = _migrate(tables, bound, before, {c.name for c in known or ()}, resync=resync)
+    narrow = _too_narrow(session, tables, bound, before)
+    columns = {c.name for c in known or ()}
+    after, statements = _migrate(tables, bound, before, columns, narrow=narrow, resync=resync)
     if after != before:
         with session.transaction():
             for statement in statements:
@@ -115,7 +117,13 @@ def _refuse_foreign(bound: BoundSync, before: MappingRecord) -> None:
 
 
 def _migrate(
-    tables: StateTables, bound: BoundSync, before: MappingRecord, columns: set[str], *, resync: bool
+    tables: StateTables,
+    bound: BoundSync,
+    before: MappingRecord,
+    columns: set[str],
+    *,
+    narrow: frozenset[str],
+    resync: bool,
 ) -> tuple[MappingRecord, list[str]]:
     version = before.version + 1
     table, quote = tables.snapshot(bound.name), tables.dialect.quote
@@ -124,6 +132,8 @@ def _migrate(
     for field in bound.fields:
         old = before.fields.get(field.mapping.target)
         since, change = _compare_field(field, old, version)
+        if field.name in narrow:
+            since, change = version, "replace"
         if change == "retype":
             statements.append(
                 f"alter table {table} alter column {quote(field.name)} type {field.stored_type}"
@@ -140,6 +150,19 @@ def _migrate(
     if fields == before.fields:
         return before, []
     return MappingRecord(version, before.object, before.match, fields), statements
+
+
+def _too_narrow(
+    session: Session, tables: StateTables, bound: BoundSync, before: MappingRecord
+) -> frozenset[str]:
+    """Columns whose new type cannot hold what Planhat was told: cut to it, a difference would go unseen."""
+    found = []
+    for field in bound.fields:
+        if _compare_field(field, before.fields.get(field.mapping.target), 0)[1] == "retype":
+            fits = tables.dialect.fits(tables.dialect.quote(field.name), field.stored_type)
+            if session.rows(f"select 1 from {tables.snapshot(bound.name)} where not ({fits}) limit 1"):
+                found.append(field.name)
+    return frozenset(found)
 
 
 def _compare_field(field: BoundField, old: FieldRecord | None, version: int) -> tuple[int, str]:

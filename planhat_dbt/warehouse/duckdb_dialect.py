@@ -98,6 +98,10 @@ class DuckDBDialect:
             return f"case when {is_whole} then {whole} else {text} end"
         return text
 
+    def fits(self, expression: str, type_name: str) -> str:
+        """Cast without failing, and compare by value."""
+        return f"try_cast({expression} as {type_name}) is not distinct from {expression}"
+
     def unfit(self, expression: str, kind: ColumnKind) -> str | None:
         """NaN and ±Infinity, infinite and far-off times, and whole kinds without a JSON form."""
         match kind:

@@ -106,6 +106,9 @@ class Dialect(Protocol):
     def key_text(self, expression: str, kind: ColumnKind) -> str:
         """Write a key as text: `007` stays `007`, 1.0 is `1`."""
 
+    def fits(self, expression: str, type_name: str) -> str:
+        """Test whether a value, or NULL, is the same value in another type."""
+
     def unfit(self, expression: str, kind: ColumnKind) -> str | None:
         """Test for values that JSON or Planhat cannot carry; None: there are none in this kind."""
 

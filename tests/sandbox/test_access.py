@@ -65,21 +65,21 @@ def test_tracking_takes_calls_with_or_without_a_token(
 
 
 @pytest.fixture
-def throttled() -> Iterator[Sandbox]:
-    with Sandbox(quota=3, quota_seconds=30) as sandbox:
-        yield sandbox
+def throttled() -> Iterator[Api]:
+    with Sandbox(quota=3, quota_seconds=30) as sandbox, Api(sandbox) as api:
+        yield api
 
 
-def test_beyond_the_quota_comes_a_429_until_the_window_ends(throttled: Sandbox) -> None:
-    api = Api(throttled)
+def test_beyond_the_quota_comes_a_429_until_the_window_ends(throttled: Api) -> None:
+    api, sandbox = throttled, throttled.sandbox
     statuses = [api.http.get("/companies").status_code for _ in range(5)]
     assert statuses == [200, 200, 200, 429, 429]
     refused = api.http.get("/companies")
     assert (refused.text, "retry-after" in refused.headers) == ("Too many requests", False)
-    assert api.http.post(f"/dimensiondata/{throttled.tenant_uuid}", json=[]).status_code == 200
-    throttled.rules = replace(throttled.rules, retry_after=True)
+    assert api.http.post(f"/dimensiondata/{sandbox.tenant_uuid}", json=[]).status_code == 200
+    sandbox.rules = replace(sandbox.rules, retry_after=True)
     assert 25 <= int(api.http.get("/companies").headers["retry-after"]) <= 30
-    throttled.quota.seconds = 0.05
+    sandbox.quota.seconds = 0.05
     time.sleep(0.06)
     assert api.http.get("/companies").status_code == 200
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,8 +15,9 @@ from .conftest import Api
 
 
 @pytest.fixture
-def control(sandbox: Sandbox) -> httpx.Client:
-    return httpx.Client(base_url=f"{sandbox.url}/_sandbox/")
+def control(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{sandbox.url}/_sandbox/") as client:
+        yield client
 
 
 def test_state_tells_counts_calls_and_rules(api: Api, control: httpx.Client) -> None:
@@ -160,8 +162,7 @@ def test_the_page_shows_events(api: Api, sandbox: Sandbox, stream: str) -> None:
 
 def test_records_and_events_survive_a_restart(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "planhat.json"
-    with Sandbox(data=data) as first:
-        api = Api(first)
+    with Sandbox(data=data) as first, Api(first) as api:
         api.bulk(
             "/companies", {"name": "A", "externalId": "a", "domains": ["acme.test"], "custom": {"Plan": "é"}}
         )
@@ -171,9 +172,8 @@ def test_records_and_events_survive_a_restart(tmp_path: Path) -> None:
         )
         before = first.tenant.records("companies")
         metrics = first.tenant.metrics
-    with Sandbox(data=data) as second:
+    with Sandbox(data=data) as second, Api(second) as again:
         assert (second.tenant.records("companies"), second.tenant.metrics) == (before, metrics)
-        again = Api(second)
         assert again.counters("/companies", {"externalId": "a", "name": "A"}) == (0, 0, 1)
         assert again.counters("/endusers", {"email": "x@acme.test"}) == (1, 0, 0)
         assert again.bulk("/companies", {"name": "B", "custom": {"N": "x"}}, status=400)["createdErrors"]

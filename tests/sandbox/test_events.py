@@ -162,15 +162,14 @@ def test_an_unknown_tenant_is_answered_200_and_stores_nothing(api: Api, sandbox:
 
 def test_segment_identifies_and_tracks(api: Api, sandbox: Sandbox) -> None:
     company = api.company()
-    segment = httpx.Client(base_url=sandbox.url, auth=(sandbox.tenant_uuid, ""))
     identify = {"type": "identify", "userId": "u-1", "traits": {"email": "a@b.test", "companyId": "c-1"}}
-    assert segment.post("/dock/segment", json=identify).status_code == 200
+    with httpx.Client(base_url=sandbox.url, auth=(sandbox.tenant_uuid, "")) as segment:
+        assert segment.post("/dock/segment", json=identify).status_code == 200
+        segment.post("/dock/segment", json={"type": "track", "userId": "u-1", "event": "Exported"})
+        segment.post("/dock/segment", json={"type": "track", "event": "Nobody"})
     assert sandbox.tenant.record("endusers", externalId="u-1")["companyId"] == company
-    segment.post("/dock/segment", json={"type": "track", "userId": "u-1", "event": "Exported"})
-    segment.post("/dock/segment", json={"type": "track", "event": "Nobody"})
     assert [event["action"] for event in sandbox.tenant.activities] == ["Exported"]
     assert api.http.post("/dock/segment", json=identify).status_code == 401
-    segment.close()
 
 
 def test_malformed_tracking_bodies_are_refused(api: Api, sandbox: Sandbox) -> None:

@@ -59,8 +59,7 @@ def test_the_fault_is_written_down_with_the_call(api: Api, sandbox: Sandbox) -> 
 
 
 def test_a_log_can_be_bounded() -> None:
-    with Sandbox(log_calls=2, log_rows=3) as sandbox:
-        api = Api(sandbox)
+    with Sandbox(log_calls=2, log_rows=3) as sandbox, Api(sandbox) as api:
         for count in (1, 2, 5):
             api.put("/companies", [{"name": "A"}] * count)
         assert [(call.number, call.rows, len(call.body)) for call in sandbox.log.calls] == [
