@@ -76,7 +76,9 @@ def main() -> int:
         show_tables()
         title("8", "What the sandbox holds, compared with the models field by field")
         exact = compare(environ, sandbox, idle)
-    print(f"\n{time.monotonic() - started:.0f} s. The copy of the project, its DuckDB file and all state are in {shown(DEMO)}/.")
+    print(
+        f"\n{time.monotonic() - started:.0f} s. The copy of the project, its DuckDB file and all state are in {shown(DEMO)}/."
+    )
     return 0 if exact else 1
 
 
@@ -84,7 +86,9 @@ def prepare() -> None:
     """Make a fresh copy of the project."""
     shutil.rmtree(DEMO, ignore_errors=True)
     shutil.copytree(
-        PROJECT, DEMO, ignore=shutil.ignore_patterns("target", "logs", "*.duckdb*", "__pycache__", "demo.py", "mirror.py")
+        PROJECT,
+        DEMO,
+        ignore=shutil.ignore_patterns("target", "logs", "*.duckdb*", "__pycache__", "demo.py", "mirror.py"),
     )
 
 

@@ -110,7 +110,9 @@ class Mirror:
             wanted[tuple(_plain(self._wanted(m, row)) for m in sync.fields)] += 1
         for row in self._rows(f"from planhat_sync.snapshot__{sync.name}"):
             if row["_key"] not in in_model:
-                told = {m.model_column.lower(): row[m.state_column.lower()] for m in sync.fields if m.model_column}
+                told = {
+                    m.model_column.lower(): row[m.state_column.lower()] for m in sync.fields if m.model_column
+                }
                 wanted[tuple(_plain(self._wanted(m, told)) for m in sync.fields)] += 1
         for event in (found - wanted) + (wanted - found):
             yield f"{sync.object.name} {event}: {found[event]} times in Planhat, {wanted[event]} expected"

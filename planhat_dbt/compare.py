@@ -15,6 +15,7 @@ import orjson
 
 from planhat_dbt.declaration.types import CompanyRef, Constant, Lookup, Mode, Nulls, OnRemoved, Write
 from planhat_dbt.objects import FieldType, Kind
+from planhat_dbt.state.layout import EXISTS, HAS_VALUES
 from planhat_dbt.warehouse.port import ColumnKind
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Comparison:
     """Whether inserts travel one by one, because only then the answer names the new id."""
     has_unknown: bool = False
     """Whether `failures` holds events or keyless creates of this sync whose outcome is not known."""
+    known_parents: frozenset[str] = frozenset()
+    """Syncs that have a snapshot table."""
     planned_parents: frozenset[str] = frozenset()
     """Syncs whose planned inserts count as present (for plans that are shown, not delivered)."""
 
@@ -163,7 +166,7 @@ class _Statement:
         text = f"(m._here is not null and (\n      {any_of}))"
         if self._sync.on_removed is OnRemoved.KEEP or self._once:
             return text
-        gone = "m._here is null and s._state in ('synced', 'existing')"
+        gone = f"m._here is null and {HAS_VALUES.replace('_state', 's._state')}"
         if self._sync.on_removed is OnRemoved.CLEAR:
             held = [f"s.{self._dialect.quote(f.name)} is not null" for f in self._clearable()]
             gone += f" and ({' or '.join(held) or '1 = 0'})"
@@ -204,12 +207,19 @@ class _Statement:
 
     def _verdicts(self) -> list[tuple[str, str, str]]:
         """All reasons not to send a row, the first that holds counts: condition, code, message."""
+        without_id = "_snapshot_key is not null and _prior <> 'deleted' and _planhat_id is null"
+        keyless = not self._event and self._sync.match is None
         found = [
+            (
+                without_id if keyless else "1 = 0",
+                "no_id",
+                "its Planhat id was never learnt, and nothing else finds it",
+            ),
             ("_model_key is null", "null_key", "the key is NULL or empty"),
-            ("_duplicate = 1", "duplicate_key", "several rows of the model have this key"),
         ]
-        if self._comparison.has_unknown:
+        if self._comparison.has_unknown:  # before all that may change from run to run: the doubt stays
             found.append(("u.key is not null", "unknown", "sent before, outcome not learnt"))
+        found.append(("_duplicate = 1", "duplicate_key", "several rows of the model have this key"))
         for i, field in enumerate(self._bound.fields):
             target = field.mapping.target
             unfit = self._unfit(i, field)
@@ -230,8 +240,9 @@ class _Statement:
 
     def _code(self) -> str:
         """Number the first reason not to send; NULL for a row that may be sent."""
-        whens = ["when _here is null then null"]
-        whens += [f"when {condition} then {n}" for n, (condition, _, _) in enumerate(self._verdicts())]
+        first, *rest = enumerate(self._verdicts())
+        whens = [f"when {first[1][0]} then {first[0]}", "when _here is null then null"]
+        whens += [f"when {condition} then {n}" for n, (condition, _, _) in rest]
         return "case\n      " + "\n      ".join(whens) + "\n    end"
 
     def _told(self, part: int) -> str:
@@ -269,11 +280,10 @@ class _Statement:
         return f"n_{number}"
 
     def _parent_join(self, number: int, check: ParentCheck) -> str:
-        parts = []
+        parts = [f"select cast(null as {self._dialect.text}) as _key where 1 = 0"]
         for parent in check.parents:
-            parts.append(
-                f"select _key from {self._tables.snapshot(parent)} where _state in ('synced', 'existing')"
-            )
+            if parent in self._comparison.known_parents:
+                parts.append(f"select _key from {self._tables.snapshot(parent)} where {EXISTS}")
             if parent in self._comparison.planned_parents:
                 parts.append(f"select _key from {self._tables.plan(parent)} where _operation = 'insert'")
         keys = " union ".join(parts)
@@ -285,8 +295,8 @@ class _Statement:
         removal = "delete" if self._sync.on_removed is OnRemoved.DELETE else "clear"
         return (
             "  select judged.*,\n    case\n"
-            f"      when _here is null then '{removal}'\n"
             "      when _verdict is not null then null\n"
+            f"      when _here is null then '{removal}'\n"
             "      when _snapshot_key is null or _prior = 'deleted' then 'insert'\n"
             "      else 'update'\n    end as _operation\n  from judged"
         )

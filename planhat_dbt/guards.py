@@ -24,6 +24,8 @@ class Refusal:
     of: int
     limit: str
     reason: str
+    keys: tuple[str, ...] = ()
+    """A few of the rows it is about."""
 
     @property
     def allow_option(self) -> str:
@@ -31,7 +33,9 @@ class Refusal:
         return f"--allow-{self.what} {self.sync}"
 
     def __str__(self) -> str:
-        return f"{self.reason} Nothing was sent. If this is right, allow it once: planhat-dbt sync {self.allow_option}"
+        keys = f" Among them: {', '.join(self.keys)}." if self.keys else ""
+        allow = f"If this is right, allow it once: planhat-dbt sync {self.allow_option}"
+        return f"{self.reason}{keys} Nothing was sent. {allow}"
 
 
 def check_plan(

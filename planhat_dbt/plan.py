@@ -24,7 +24,7 @@ class Operation(StrEnum):
 REJECTED_CODES: Final = frozenset(("null_key", "duplicate_key", "bad_value", "missing_required"))
 """Reasons of ours to refuse a row before sending; the row must change."""
 
-HELD_CODES: Final = frozenset(("parent_missing", "lookup_missing", "no_match", "not_sent"))
+HELD_CODES: Final = frozenset(("parent_missing", "lookup_missing", "no_match", "no_id", "not_sent"))
 """Reasons to wait; the next run tries again."""
 
 

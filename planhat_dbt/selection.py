@@ -25,7 +25,12 @@ def select_syncs(syncs: Sequence[Sync], select: Sequence[str], exclude: Sequence
     """
     chosen = _names(syncs, select) if select else {s.name for s in syncs}
     left_out = _names(syncs, exclude) if exclude else set()
-    return tuple(s for s in syncs if s.enabled and s.name in chosen and s.name not in left_out)
+    found = tuple(s for s in syncs if s.enabled and s.name in chosen and s.name not in left_out)
+    if select and not found:
+        disabled = [s.name for s in syncs if s.name in chosen - left_out]
+        why = f"disabled: {', '.join(disabled)} (enabled: false)" if disabled else "left out by --exclude"
+        raise UsageError(f"All selected syncs are {why}.", hint="See the syncs with `planhat-dbt list`.")
+    return found
 
 
 def _names(syncs: Sequence[Sync], selectors: Sequence[str]) -> set[str]:

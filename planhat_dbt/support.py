@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from planhat_dbt.declaration.types import Fault, Lookup, Mode, Sync
+
+if TYPE_CHECKING:
+    from planhat_dbt.settings import ProjectSettings
 
 
 def unsupported(sync: Sync) -> Fault | None:
@@ -24,4 +29,21 @@ def unsupported(sync: Sync) -> Fault | None:
         return None
     return Fault(
         sync.model.name, sync.model.path, f"config.meta.planhat.{path}", f"sync `{sync.name}`: {message}"
+    )
+
+
+_UNUSED_SETTINGS: Final = ("alerts", "hook", "single_insert_rows")
+
+
+def unsupported_settings(settings: ProjectSettings) -> tuple[Fault, ...]:
+    """Name the project settings that are given but do nothing in this version."""
+    return tuple(
+        Fault(
+            "",
+            "dbt_project.yml",
+            f"vars.planhat.{name}",
+            "this setting does nothing in this version; take it out",
+        )
+        for name in _UNUSED_SETTINGS
+        if name in settings.model_fields_set
     )

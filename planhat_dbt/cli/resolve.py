@@ -11,8 +11,8 @@ from planhat_dbt.bootstrap import build_context
 from planhat_dbt.cli.options import project_options, request
 from planhat_dbt.cli.progress import Progress
 from planhat_dbt.errors import UsageError
-from planhat_dbt.run.resolve import Decision
-from planhat_dbt.run.resolve import resolve as decide
+from planhat_dbt.run.engine import Run
+from planhat_dbt.settings import OnUnknown
 
 
 @click.command()
@@ -34,7 +34,7 @@ def resolve(sync: str, decision: str | None, **given: Any) -> None:
         context = build_context(asked, on_wait=progress.notice)
         if len(context.syncs) != 1:
             raise UsageError(f"{sync!r} names {len(context.syncs)} syncs.", hint="Name one sync.")
-        rows = decide(context, progress, Decision(decision))
+        rows = Run(context, progress, "resolve").resolve(OnUnknown(decision))
     if not rows:
         click.echo(f"{sync} has no rows of unknown outcome.")
     elif decision == "resend":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
 from planhat_dbt.deliver.judge import Verdict, judge
+from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import CallError, UnreadableAnswerError, read_bulk, read_message
 
 if TYPE_CHECKING:
@@ -77,14 +79,35 @@ class BulkCourier:
         tally.created += report.created
         tally.updated += report.updated
         tally.unchanged += report.unchanged
-        return judge(rows, report, self._match)
+        verdict = judge(rows, report, self._match)
+        return _after_doubt(rows, verdict) if answer.repeated else verdict
 
-    @staticmethod
-    def _note(verdict: Verdict, tally: Tally) -> None:
+    def _note(self, verdict: Verdict, tally: Tally) -> None:
         tally.ids += verdict.ids
         for refusal in verdict.refused:
             tally.refuse(refusal.row, refusal.code, refusal.message)
-        tally.again += [r.row for r in verdict.again]
+        for row in verdict.again:
+            # Without a key, sending it again makes a new record: only where the old one surely is no more.
+            if self._match is None and not self._is_gone(row, tally):
+                tally.refuse(row, "refused", "Planhat refused this update; the record itself is still there")
+            else:
+                tally.again.append(row.row)
+
+    def _is_gone(self, row: SentRow, tally: Tally) -> bool:
+        try:
+            answer = self._calls.get(self._path, row.planhat_id or row.key)
+        except CallError as error:
+            tally.calls += error.attempts
+            return False
+        tally.calls += answer.attempts
+        return answer.status == 404
+
+
+def _after_doubt(rows: list[SentRow], verdict: Verdict) -> Verdict:
+    """Send whole what went by key alone: an earlier try may have made a part of a record, now updated."""
+    told = {r.row for r in (*verdict.again, *verdict.unsure)} | {r.row.row for r in verdict.refused}
+    suspects = [r for r in rows if r.operation == Operation.UPDATE and not r.planhat_id and r.row not in told]
+    return replace(verdict, again=(*verdict.again, *suspects))
 
 
 def _smaller(unsure: tuple[SentRow, ...], sent: list[SentRow]) -> list[list[SentRow]]:

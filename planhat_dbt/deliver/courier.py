@@ -72,6 +72,13 @@ def parts(rows: Sequence[SentRow], limits: Limits) -> list[list[SentRow]]:
     return result
 
 
+def unsent(batch: Batch, reason: str) -> BatchOutcome:
+    """The outcome of a batch that was not sent at all."""
+    tally = Tally(batch)
+    tally.hold(batch.rows, "not_sent", f"not sent: {reason}")
+    return tally.outcome()
+
+
 class Tally:
     """The outcome of one batch, gathered call by call."""
 

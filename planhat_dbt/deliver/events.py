@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import orjson
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from planhat_dbt.planhat import Answer, EventError
 
 
+_AT_FAULT: Final = frozenset((400, 413, 422))
+"""Statuses that speak of the body: nothing of it was received, and a part of it may be."""
+
+
 class EventCourier:
     """Delivers events of one kind."""
 
@@ -34,6 +38,7 @@ class EventCourier:
         """Send a batch; what is not surely refused or surely unsent counts as received."""
         tally = Tally(batch)
         queue = deque(parts(batch.rows, self._limits))
+        splits = 0
         while queue:
             rows = queue.popleft()
             if tally.stop:
@@ -49,9 +54,13 @@ class EventCourier:
             tally.http_status = answer.status
             if answer.ok:
                 self._read(rows, answer, tally)
-            elif answer.status == 413 and len(rows) > 1:
+            elif answer.status in _AT_FAULT and len(rows) > 1 and splits < self._limits.split_calls:
+                splits += 1
                 middle = len(rows) // 2
                 queue.extendleft((rows[middle:], rows[:middle]))
+            elif answer.status in _AT_FAULT and len(rows) == 1:
+                message = f"{answer.status}: {read_message(answer.body)}"
+                tally.refuse(rows[0], "refused", message[:500])
             else:
                 self._refused(rows, answer, tally)
         return tally.outcome()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from planhat_dbt.deliver.courier import Calls, Limits, Tally
+from planhat_dbt.deliver.courier import Calls, Limits, Tally, unsent
 from planhat_dbt.deliver.find import Finder, IdNotKnownError
 from planhat_dbt.outcome import BatchOutcome, FoundId
 from planhat_dbt.planhat import CallError, read_message
@@ -13,6 +13,7 @@ from planhat_dbt.planhat import CallError, read_message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from planhat_dbt.deliver.breaker import Breaker
     from planhat_dbt.deliver.payload import Batch, SentRow
 
 
@@ -57,18 +58,21 @@ class CreateCourier:
 class DeleteCourier:
     """Deletes records by their Planhat id, several calls in flight; 404 means it is already gone."""
 
-    def __init__(self, calls: Calls, path: str, finder: Finder, limits: Limits) -> None:
+    def __init__(self, calls: Calls, path: str, finder: Finder, limits: Limits, breaker: Breaker) -> None:
         self._calls = calls
         self._path = path
         self._finder = finder
         self._limits = limits
+        self._breaker = breaker
 
-    def deliver_all(self, batches: Sequence[Batch]) -> list[BatchOutcome]:
+    def __call__(self, batches: Sequence[Batch]) -> list[BatchOutcome]:
         """Delete the records of many batches of one row each."""
         with ThreadPoolExecutor(max_workers=self._limits.at_once) as pool:
             return list(pool.map(self._deliver, batches))
 
     def _deliver(self, batch: Batch) -> BatchOutcome:
+        if self._breaker.open:
+            return unsent(batch, self._breaker.reason)
         tally = Tally(batch)
         for row in batch.rows:
             try:
@@ -79,7 +83,9 @@ class DeleteCourier:
             except CallError as error:
                 tally.calls += error.attempts
                 tally.fail([row], error)
-        return tally.outcome()
+        outcome = tally.outcome()
+        self._breaker.note(outcome)
+        return outcome
 
     def _delete(self, row: SentRow, tally: Tally) -> None:
         planhat_id = row.planhat_id

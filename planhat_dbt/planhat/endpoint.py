@@ -13,7 +13,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
 from planhat_dbt.errors import UsageError
@@ -58,6 +58,27 @@ class Secret:
         return REDACTED if self._value else "''"
 
     __str__ = __repr__
+
+
+class Fingerprint(NamedTuple):
+    """Short hashes of host and tenant; the tenant's is empty where its UUID is not known."""
+
+    host: str
+    tenant: str
+
+    def contradicts(self, other: Fingerprint) -> bool:
+        """Whether both surely belong to different tenants: a UUID that becomes known is no contradiction."""
+        both_known = bool(self.tenant and other.tenant)
+        return self.host != other.host or (both_known and self.tenant != other.tenant)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.tenant}"
+
+    @classmethod
+    def parse(cls, text: str) -> Fingerprint:
+        """Read what `str` wrote."""
+        host, _, tenant = text.partition(":")
+        return cls(host, tenant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +140,13 @@ class Endpoint:
             )
         return self.tenant_uuid.reveal()
 
-    def fingerprint(self) -> str:
-        """A short hash that tells tenants apart: API host (and port on loopback), tenant UUID where set."""
+    def fingerprint(self) -> Fingerprint:
+        """What tells tenants apart: API host (and port on loopback), tenant UUID where set."""
         parts = urlsplit(self.api_url)
         host = (parts.hostname or "").lower()
         place = f"{host}:{parts.port or _default_port(parts)}" if is_loopback(host) else host
         tenant = self.tenant_uuid.reveal().lower()
-        return hashlib.sha256(f"{place}\n{tenant}".encode()).hexdigest()[:16]
+        return Fingerprint(_short_hash(place), _short_hash(tenant) if tenant else "")
 
     def redact(self, text: str) -> str:
         """`text` with token, its Basic form and the tenant UUID replaced."""
@@ -141,6 +162,10 @@ class Endpoint:
     def longest_secret(self) -> int:
         """Characters of the longest form a secret can take in text: how far past a cut to look for it."""
         return max((len(form) for form in _forms(self.token.reveal(), self.tenant_uuid.reveal())), default=0)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def is_loopback(host: str) -> bool:

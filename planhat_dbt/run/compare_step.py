@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -15,8 +16,8 @@ from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
 from planhat_dbt.objects import Kind
 from planhat_dbt.parents import parent_checks
 from planhat_dbt.plan import REJECTED_CODES, Operation, SampleRow, SyncPlan
-from planhat_dbt.state.layout import existing_tables
-from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot
+from planhat_dbt.state.layout import HAS_VALUES, existing_tables
+from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, resynced
 
 if TYPE_CHECKING:
     from planhat_dbt.run.context import Context
@@ -31,6 +32,10 @@ class Ready:
 
     bound: BoundSync
     mapping: MappingRecord
+    known_parents: frozenset[str]
+    """All syncs that have a snapshot table."""
+    resync: bool = False
+    """Whether the mapping is one that sends all again; it is kept only when delivery begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,6 @@ class Compared:
     plan: SyncPlan
     had_prior: bool
     """Whether the plan holds keys that the snapshot table already knows."""
-    failing_before: bool
 
     @property
     def sync(self) -> Sync:
@@ -100,8 +104,6 @@ def ensure_sync_tables(
 ) -> dict[str, Ready]:
     """Bring the tables of all syncs of a run up to date, and close what earlier runs left in flight.
 
-    A parent that is not in this run and never was in one gets its empty snapshot table, so that its children wait.
-
     Raises:
         UsageError: A table is not ours, or belongs to another object or key; no call has been made.
     """
@@ -109,18 +111,12 @@ def ensure_sync_tables(
     for sync in (b.sync for b in bound.values()):
         if f"plan__{sync.name}" in present:
             journal.settle(session, sync.name, once=sent_once(sync))
-    ready = {
-        name: Ready(b, ensure_snapshot(session, tables, b, present, resync=name in context.overrides.resync))
-        for name, b in bound.items()
-    }
-    parents = {p for b in bound.values() for c in parent_checks(b.sync, context.all_syncs) for p in c.parents}
-    absent = [
-        s
-        for s in context.all_syncs
-        if s.name in parents - set(bound) and f"snapshot__{s.name}" not in present
-    ]
-    for parent in bind_all(session, context, absent)[0].values():
-        ensure_snapshot(session, tables, parent, present)
+    known = {t.removeprefix("snapshot__") for t in present if t.startswith("snapshot__")} | set(bound)
+    ready = {}
+    for name, b in bound.items():
+        mapping = ensure_snapshot(session, tables, b, present)
+        resync = name in context.overrides.resync
+        ready[name] = Ready(b, resynced(mapping) if resync else mapping, frozenset(known), resync)
     return ready
 
 
@@ -131,10 +127,21 @@ def compare(
     journal: Journal,
     ready: Ready,
     *,
-    planned_parents: frozenset[str] = frozenset(),
+    planned_parents: frozenset[str] | None = None,
     samples: int = 0,
 ) -> Compared:
-    """Write the plan table of one sync, count it, and read so many sample rows of each operation."""
+    """Write the plan table of one sync and count it.
+
+    Args:
+        session: An open session.
+        context: The run's context.
+        tables: The state tables.
+        journal: The run's journal.
+        ready: The sync.
+        planned_parents: For a plan that is only shown: syncs whose planned inserts count as sent.
+        samples: Rows of each operation to read for show.
+    """
+    shown_only = planned_parents is not None
     started = time.monotonic()
     bound, mapping = ready.bound, ready.mapping
     sync = bound.sync
@@ -147,22 +154,33 @@ def compare(
         batch_rows=context.settings.batch_rows,
         single_creates=creates_singly(sync),
         has_unknown=sent_once(sync) and failing.get("unknown", 0) > 0,
-        planned_parents=planned_parents,
+        known_parents=ready.known_parents,
+        planned_parents=planned_parents or frozenset(),
     )
     session.execute(drop_plan(tables, sync.name))
     session.execute(create_plan(tables, comparison))
-    _set_aside(session, tables, journal, sync)
+    if not shown_only:
+        _set_aside(session, tables, journal, sync)
     plan, had_prior = _count(session, context, tables, bound)
     if samples:
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
-    return Compared(bound, mapping, plan, had_prior, bool(failing))
+    return Compared(bound, mapping, plan, had_prior)
 
 
 def failing_rows(session: Session, tables: StateTables, sync: str) -> int:
     """Count the rejected and unknown rows that stand in `failures` (they set the exit code)."""
     failing = _failing(session, tables, sync)
     return failing.get("rejected", 0) + failing.get("unknown", 0)
+
+
+def removal_keys(session: Session, tables: StateTables, sync: str, *, removals: bool) -> tuple[str, ...]:
+    """Name ten of the rows that a guard is about."""
+    operations = "'clear', 'delete'" if removals else "'insert', 'update'"
+    found = session.rows(
+        f"select _key from {tables.plan(sync)} where _operation in ({operations}) order by _key limit 10"
+    )
+    return tuple(key for (key,) in found)
 
 
 def _failing(session: Session, tables: StateTables, sync: str) -> dict[str, int]:
@@ -203,7 +221,7 @@ def _count(
     prior = to_find = 0
     for operation, code, rows, known, without_id in session.rows(
         f"select _operation, _code, count(*), count(_prior), "
-        f"sum(case when _operation = 'delete' and _planhat_id is null then 1 else 0 end) "
+        f"sum(case when _operation in ('clear', 'delete') and _planhat_id is null then 1 else 0 end) "
         f"from {plan} group by _operation, _code"
     ):
         if operation:
@@ -213,9 +231,7 @@ def _count(
         else:
             set_aside[code] = set_aside.get(code, 0) + int(rows)
     in_model = session.rows(f"select count(*) from {sync.model.relation.rendered}")[0][0]
-    in_planhat = session.rows(
-        f"select count(*) from {tables.snapshot(sync.name)} where _state in ('synced', 'existing')"
-    )[0][0]
+    in_planhat = session.rows(f"select count(*) from {tables.snapshot(sync.name)} where {HAS_VALUES}")[0][0]
     counted = SyncPlan(
         sync=sync.name,
         model=sync.model.name,
@@ -253,11 +269,20 @@ def _shown(
     bound: BoundSync, operation: Operation, changes: str | None, new: list[str]
 ) -> dict[str, tuple[object, object]]:
     if changes is not None:
-        return {field: (old, now) for field, (old, now) in orjson.loads(changes).items()}
+        read = _read_json(changes)
+        return {field: (old, now) for field, (old, now) in read.items()} if isinstance(read, dict) else {}
     if operation is not Operation.INSERT:
         return {}
     return {
-        f.mapping.target: (None, orjson.loads(text))
+        f.mapping.target: (None, _read_json(text))
         for f, text in zip(bound.fields, new, strict=True)
         if text != "null" and not isinstance(f.mapping.source, CompanyRef)
     }
+
+
+def _read_json(text: str) -> Any:
+    """Read what the warehouse wrote as JSON; it may hold NaN, which rejects the row when it is sent."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)

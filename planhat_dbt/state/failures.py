@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class FailureGroup:
     """`rejected`, `held` or `unknown`."""
     code: str
     message: str
+    """What was said of the first of them."""
     rows: int
     keys: tuple[str, ...]
     """A few of them."""
@@ -37,22 +40,20 @@ def read_failures(session: Session, tables: StateTables, syncs: tuple[str, ...])
     if not syncs:
         return []
     names = ", ".join(tables.dialect.literal(s) for s in syncs)
+    per_reason = "partition by sync, status, code"
+    found = session.rows(
+        "select sync, status, code, message, key, nth, total, since, most from (\n"
+        "  select sync, status, code, message, key,\n"
+        f"    row_number() over ({per_reason} order by key) as nth, count(*) over ({per_reason}) as total,\n"
+        f"    min(first_seen_at) over ({per_reason}) as since, max(attempts) over ({per_reason}) as most\n"
+        f"  from {tables.failures} where sync in ({names})\n"
+        f") f where nth <= {EXAMPLE_KEYS}\n"
+        "order by case status when 'unknown' then 0 when 'rejected' then 1 else 2 end, total desc, sync, code, nth"
+    )
     groups = []
-    for sync, status, code, message, rows, since, attempts in session.rows(
-        f"select sync, status, code, message, count(*), min(first_seen_at), max(attempts) from {tables.failures} "
-        f"where sync in ({names}) group by sync, status, code, message "
-        "order by case status when 'unknown' then 0 when 'rejected' then 1 else 2 end, count(*) desc, sync, message"
-    ):
-        where = " and ".join(
-            f"{column} = {tables.dialect.literal(value)}" if value is not None else f"{column} is null"
-            for column, value in (("sync", sync), ("status", status), ("code", code), ("message", message))
-        )
-        keys = session.rows(
-            f"select key from {tables.failures} where {where} order by key limit {EXAMPLE_KEYS}"
-        )
-        groups.append(
-            FailureGroup(
-                sync, status, code, message or "", int(rows), tuple(k for (k,) in keys), since, int(attempts)
-            )
-        )
+    for (sync, status, code), rows in groupby(found, key=itemgetter(0, 1, 2)):
+        members = list(rows)
+        *_, message, _, _, total, since, most = members[0]
+        keys = tuple(m[4] for m in members)
+        groups.append(FailureGroup(sync, status, code, message or "", int(total), keys, since, int(most)))
     return groups

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planhat_dbt.state.layout import HAS_VALUES
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -44,7 +46,5 @@ def last_runs(session: Session, tables: StateTables) -> dict[str, LastRun]:
 
 def rows_held_by_planhat(session: Session, tables: StateTables, sync: str) -> int:
     """Count the rows of a sync that Planhat is known to hold."""
-    found = session.rows(
-        f"select count(*) from {tables.snapshot(sync)} where _state in ('synced', 'existing')"
-    )
+    found = session.rows(f"select count(*) from {tables.snapshot(sync)} where {HAS_VALUES}")
     return int(found[0][0])

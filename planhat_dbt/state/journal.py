@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _IDS: Final = "planhat_ids"
 _EXCEPTIONS: Final = "planhat_exceptions"
 _MERGED: Final = "planhat_merged"
+_CLOSED: Final = "planhat_closed"
 
 
 def utc_now() -> dt.datetime:
@@ -127,8 +128,14 @@ class Journal:
         self._move_snapshot(session, bound, window, mapping_version, now, had_prior=had_prior)
         self._log_changes(session, bound.name, window, now)
         self._note_failures(session, bound.name, window)
-        for outcome in outcomes:
-            self._close_batch(session, bound.name, outcome)
+        self._close_batches(session, bound.name, outcomes)
+
+    def make_inserts(self, session: Session, sync: str, rows: Sequence[int]) -> None:
+        """Turn planned updates of records that are gone into creates; call inside a transaction."""
+        session.execute(
+            f"update {self._tables.plan(sync)} set _operation = 'insert', _planhat_id = null "
+            f"where _row in ({', '.join(map(str, rows))})"
+        )
 
     def hold(self, session: Session, sync: str, window: Window, message: str) -> int:
         """Enter the rows of batches that will not be sent in this run as held; returns how many they are."""
@@ -257,26 +264,34 @@ class Journal:
             f"where {window.where}",
         )
 
-    def _close_batch(self, session: Session, sync: str, outcome: BatchOutcome) -> None:
-        mark = self._tables.dialect.placeholder
+    def _close_batches(self, session: Session, sync: str, outcomes: Sequence[BatchOutcome]) -> None:
+        dialect, batches = self._tables.dialect, self._tables.batches
+        columns: dict[str, tuple[str, Sequence[object]]] = {
+            "batch": (dialect.integer, [o.batch for o in outcomes]),
+            "bytes": (dialect.bigint, [o.bytes for o in outcomes]),
+            "state": (dialect.text, [o.state.value for o in outcomes]),
+            "http_status": (dialect.integer, [o.http_status for o in outcomes]),
+            "created": (dialect.bigint, [o.created for o in outcomes]),
+            "updated": (dialect.bigint, [o.updated for o in outcomes]),
+            "unchanged": (dialect.bigint, [o.unchanged for o in outcomes]),
+            "attempts": (dialect.integer, [o.calls for o in outcomes]),
+            "sent_at": (dialect.timestamp, [o.sent_at for o in outcomes]),
+            "answered_at": (dialect.timestamp, [o.answered_at for o in outcomes]),
+            "error": (dialect.text, [o.error or None for o in outcomes]),
+        }
+        kinds = {name: kind for name, (kind, _) in columns.items()}
+        session.load(_CLOSED, kinds, [values for _, values in columns.values()])
+        names = [name for name in columns if name != "batch"]
+        theirs = f"b.run_id = {self._literal(self._run)} and b.sync = {self._literal(sync)}"
+        closed = ", ".join(f"c.{name}" for name in names)
+        session.scratch(
+            _MERGED,
+            f"select b.run_id, b.sync, b.batch, b.operation, b.rows, {closed} "
+            f"from {batches} b join {_CLOSED} c on c.batch = b.batch where {theirs}",
+        )
         session.execute(
-            f"update {self._tables.batches} set state = {mark}, bytes = {mark}, http_status = {mark}, "
-            f"created = {mark}, updated = {mark}, unchanged = {mark}, attempts = {mark}, sent_at = {mark}, "
-            f"answered_at = {mark}, error = {mark} "
-            f"where run_id = {mark} and sync = {mark} and batch = {mark}",
-            [
-                outcome.state.value,
-                outcome.bytes,
-                outcome.http_status,
-                outcome.created,
-                outcome.updated,
-                outcome.unchanged,
-                outcome.calls,
-                outcome.sent_at,
-                outcome.answered_at,
-                outcome.error or None,
-                self._run,
-                sync,
-                outcome.batch,
-            ],
+            f"delete from {batches} where {self._of(sync)} and batch in (select batch from {_CLOSED})"
+        )
+        session.execute(
+            f"insert into {batches} (run_id, sync, batch, operation, rows, {', '.join(names)}) select * from {_MERGED}"
         )

@@ -122,6 +122,12 @@ SNAPSHOT_COLUMNS: Final = (
 """The columns of every `snapshot__<sync>` before its mapped columns."""
 
 
+EXISTS: Final = "_state <> 'deleted'"
+"""Condition on a snapshot row: Planhat has a record of it."""
+HAS_VALUES: Final = "_state in ('synced', 'existing')"
+"""Condition on a snapshot row: Planhat holds our values; neither cleared nor deleted."""
+
+
 class StateTables:
     """The state tables of one schema, by their names in SQL."""
 

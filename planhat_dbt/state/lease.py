@@ -1,4 +1,4 @@
-"""One run at a time for a state schema: a lease in `meta`, renewed with every step, checked before state is written.
+"""One run at a time for a state schema: a lease in `meta`, renewed around each window, checked before a write.
 
 DuckDB's file lock cannot serve: the file is free while calls are under way. A holder that died on this machine is
 seen at once by its process id; one on another machine loses the lease when it stops renewing it.

@@ -129,8 +129,14 @@ class RunLog:
         )
 
     def prune(self, session: Session, changes_days: int, requests_days: int) -> None:
-        """Forget changes and requests of runs that are older than their retention."""
-        for table, days in ((self._tables.changes, changes_days), (self._tables.requests, requests_days)):
+        """Forget changes, requests and batches of runs that are older than their retention."""
+        tables = self._tables
+        kept = (
+            (tables.changes, changes_days),
+            (tables.requests, requests_days),
+            (tables.batches, requests_days),
+        )
+        for table, days in kept:
             session.execute(
                 f"delete from {table} where run_id in (select run_id from {self._tables.runs} "
                 f"where started_at < {self._tables.dialect.utc_now} - interval '{int(days)} days')"

@@ -8,7 +8,7 @@ changed mapping survives a crash half-way and needs no full resync.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -53,8 +53,6 @@ def ensure_snapshot(
     tables: StateTables,
     bound: BoundSync,
     present: dict[str, tuple[Column, ...]],
-    *,
-    resync: bool = False,
 ) -> MappingRecord:
     """Create the snapshot table, or bring it to the present mapping; say since when each field is told.
 
@@ -78,13 +76,25 @@ def ensure_snapshot(
     _refuse_foreign(bound, before)
     narrow = _too_narrow(session, tables, bound, before)
     columns = {c.name for c in known or ()}
-    after, statements = _migrate(tables, bound, before, columns, narrow=narrow, resync=resync)
+    after, statements = _migrate(tables, bound, before, columns, narrow=narrow)
     if after != before:
         with session.transaction():
             for statement in statements:
                 session.execute(statement)
             _write(session, tables, bound.name, after)
     return after
+
+
+def resynced(record: MappingRecord) -> MappingRecord:
+    """A mapping under which every row is behind in every field; in force once `keep_mapping` has written it."""
+    version = record.version + 1
+    fields = {target: replace(field, since=version) for target, field in record.fields.items()}
+    return replace(record, version=version, fields=fields)
+
+
+def keep_mapping(session: Session, tables: StateTables, sync: str, record: MappingRecord) -> None:
+    """Write a mapping down; call inside a transaction."""
+    _write(session, tables, sync, record)
 
 
 def _match(bound: BoundSync) -> str:
@@ -123,7 +133,6 @@ def _migrate(
     columns: set[str],
     *,
     narrow: frozenset[str],
-    resync: bool,
 ) -> tuple[MappingRecord, list[str]]:
     version = before.version + 1
     table, quote = tables.snapshot(bound.name), tables.dialect.quote
@@ -142,7 +151,6 @@ def _migrate(
             if field.name in columns:
                 statements.append(f"alter table {table} drop column {quote(field.name)}")
             statements.append(f"alter table {table} add column {quote(field.name)} {field.stored_type}")
-        since = version if resync else since
         fields[field.mapping.target] = FieldRecord(field.name, field.stored_type, field.fingerprint, since)
     kept = {f.column for f in fields.values()}
     gone = sorted(({f.column for f in before.fields.values()} - kept) & columns)

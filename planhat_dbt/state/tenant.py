@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.errors import RefusedError
+from planhat_dbt.planhat.endpoint import Fingerprint
 from planhat_dbt.state.journal import utc_now
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ def check_tenant(session: Session, tables: StateTables, endpoint: Endpoint, sync
         RefusedError: The state of a sync belongs to another tenant.
     """
     known = {
-        setting.removeprefix("tenant:"): value
+        setting.removeprefix("tenant:"): Fingerprint.parse(value)
         for setting, value in session.rows(
             f"select setting, value from {tables.meta} where setting like 'tenant:%'"
         )
     }
     now = endpoint.fingerprint()
-    foreign = sorted(s for s in syncs if s in known and known[s] != now)
+    foreign = sorted(s for s in syncs if s in known and known[s].contradicts(now))
     if foreign:
         raise RefusedError(
             f"The state of {', '.join(foreign)} was made against another Planhat tenant or host than "
@@ -36,7 +37,10 @@ def check_tenant(session: Session, tables: StateTables, endpoint: Endpoint, sync
             hint="Check PLANHAT_API_URL, PLANHAT_REGION and PLANHAT_TENANT_UUID. To feed another tenant as well, use "
             "another dbt target or another `vars: planhat: schema`.",
         )
-    fresh = [[f"tenant:{s}", now, utc_now()] for s in syncs if s not in known]
-    if fresh:
+    learnt = [s for s in syncs if s not in known or (now.tenant and not known[s].tenant)]
+    if learnt:
+        names = ", ".join(tables.dialect.literal(f"tenant:{s}") for s in learnt)
         with session.transaction():
-            session.insert(tables.meta, ["setting", "value", "updated_at"], fresh)
+            session.execute(f"delete from {tables.meta} where setting in ({names})")
+            rows = [[f"tenant:{s}", str(now), utc_now()] for s in learnt]
+            session.insert(tables.meta, ["setting", "value", "updated_at"], rows)

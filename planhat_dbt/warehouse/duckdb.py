@@ -83,7 +83,9 @@ class DuckDBSession:
         except duckdb.BinderException as error:
             if "does not exist" in str(error):
                 return None
-            raise
+            raise WarehouseError(_first_line(error)) from error
+        except duckdb.Error as error:
+            raise WarehouseError(_first_line(error)) from error
         return tuple(Column(name, kind, self._dialect.kind(kind)) for name, kind, *_ in found)
 
     def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
@@ -91,7 +93,7 @@ class DuckDBSession:
         found: dict[str, list[Column]] = {}
         for table, name, kind in self.rows(
             "select table_name, column_name, data_type from duckdb_columns() "
-            "where database_name = ? and schema_name = ? order by table_name, column_index",
+            "where lower(database_name) = lower(?) and lower(schema_name) = lower(?) order by table_name, column_index",
             [database, schema],
         ):
             found.setdefault(table, []).append(Column(name, kind, self._dialect.kind(kind)))
@@ -100,7 +102,8 @@ class DuckDBSession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what is done inside, or nothing of it."""
-        self._connection.begin()
+        with _named_failures():
+            self._connection.begin()
         try:
             yield
         except BaseException:
@@ -131,9 +134,10 @@ class DuckDBWarehouse:
         """Connect, waiting for other writers; the file is free again at the end."""
         connection = self._connect()
         try:
-            for statement in self._target.setup:
-                connection.execute(statement)
-            connection.execute("set timezone = 'UTC'")
+            with _named_failures():
+                for statement in self._target.setup:
+                    connection.execute(statement)
+                connection.execute("set timezone = 'UTC'")
             yield DuckDBSession(connection, self.dialect)
         finally:
             connection.close()

@@ -50,7 +50,8 @@ class DuckDBDialect:
     def kind(self, type_name: str) -> ColumnKind:
         """Classify a type by the name DuckDB prints."""
         if _NESTED.search(type_name):
-            return ColumnKind.NESTED
+            # An enumeration inside may be dropped with the model: such values are kept as JSON.
+            return ColumnKind.JSON if "ENUM(" in type_name else ColumnKind.NESTED
         if type_name.startswith("DECIMAL"):
             return ColumnKind.DECIMAL
         if type_name.startswith("ENUM("):
@@ -65,7 +66,7 @@ class DuckDBDialect:
             return self.timestamp
         if column.kind is ColumnKind.UNSUPPORTED:
             return self.text
-        if column.kind is ColumnKind.NESTED and "ENUM(" in column.type:
+        if column.kind is ColumnKind.JSON:
             return "json"
         return column.type
 
@@ -79,7 +80,7 @@ class DuckDBDialect:
             case ColumnKind.TIMESTAMPTZ:
                 return f"date_trunc('millisecond', {expression})"
             case ColumnKind.JSON:
-                return f"cast(json({expression}) as json)"
+                return f"cast(json(to_json({expression})) as json)"
             case ColumnKind.UNSUPPORTED:
                 return "cast(null as varchar)"
             case _:

@@ -70,7 +70,11 @@ def read_target(
         known = ", ".join(sorted(p for p in profiles if p != "config")) or "none"
         raise UsageError(f"{file} has no profile {profile!r} (it has: {known}).", hint=_PROFILE_HINT)
     entry = profiles[profile] or {}
-    outputs = entry.get("outputs") or {}
+    outputs = entry.get("outputs") if isinstance(entry, dict) else None
+    if not isinstance(outputs, dict):
+        raise UsageError(
+            f"Profile {profile!r} in {file} has no `outputs`.", hint="Check it with `dbt debug`."
+        )
     name = target or environ.get("DBT_TARGET") or entry.get("target") or "default"
     if name not in outputs:
         known = ", ".join(sorted(outputs)) or "none"
@@ -102,10 +106,20 @@ def _load(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{file} cannot be read: {error}", hint="Check it with `dbt debug`.") from error
+        # Neither the text nor the cause: both would show a piece of a file that holds secrets.
+        raise UsageError(
+            f"{file} cannot be read{_place(error)}.", hint="Check it with `dbt debug`."
+        ) from None
     if not isinstance(loaded, dict):
         raise UsageError(f"{file} is not a mapping of profiles.", hint="Check it with `dbt debug`.")
     return {str(k): _render(v, file, environ) for k, v in loaded.items()}
+
+
+def _place(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f": {error.problem or 'a fault'} in line {mark.line + 1}, column {mark.column + 1}"
+    return f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
 
 
 def _render(value: Any, file: Path, environ: Mapping[str, str]) -> Any:
@@ -161,6 +175,18 @@ def _duckdb_target(name: str, output: Any, file: Path, project_dir: Path) -> Duc
         raise UsageError(
             f"Target {name!r} in {file} is of type {kind!r}; this version reads DuckDB targets.",
             hint="Name a DuckDB target with --target.",
+        )
+    shapes = (("settings", dict), ("config_options", dict), ("extensions", list), ("attach", list))
+    bad = [k for k, shape in shapes if output.get(k) and not isinstance(output[k], shape)]
+    bad += (
+        ["attach"]
+        if any(not (isinstance(a, dict) and a.get("path")) for a in output.get("attach") or ())
+        else []
+    )
+    if bad:
+        raise UsageError(
+            f"Target {name!r} in {file}: {bad[0]} is not of the form dbt-duckdb wants.",
+            hint="Check it with `dbt debug`.",
         )
     odd = sorted(k for k, v in output.items() if v and k not in _PLAIN)
     if odd:

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from planhat_dbt.errors import UsageError
-from planhat_dbt.planhat import Endpoint, Secret
+from planhat_dbt.planhat import Endpoint
+from planhat_dbt.planhat.endpoint import Fingerprint, Secret
 
 from .conftest import TENANT, TOKEN
 
@@ -136,7 +137,7 @@ def test_redact_leaves_other_text_alone() -> None:
 
 
 def test_fingerprint_tells_hosts_and_tenants_apart() -> None:
-    def of(**extra: str) -> str:
+    def of(**extra: str) -> Fingerprint:
         return Endpoint.from_env({"PLANHAT_API_TOKEN": TOKEN, **extra}).fingerprint()
 
     prints = [
@@ -147,7 +148,12 @@ def test_fingerprint_tells_hosts_and_tenants_apart() -> None:
         of(PLANHAT_API_URL="http://localhost:2"),
     ]
     assert len(set(prints)) == len(prints)
-    assert all(len(each) == 16 and int(each, 16) >= 0 for each in prints)
+    assert all(Fingerprint.parse(str(each)) == each for each in prints)
+    assert TENANT not in str(of(PLANHAT_TENANT_UUID=TENANT))
+    # A tenant UUID that becomes known is no other tenant; another host or another UUID is.
+    assert not of().contradicts(of(PLANHAT_TENANT_UUID=TENANT))
+    assert of(PLANHAT_TENANT_UUID="other").contradicts(of(PLANHAT_TENANT_UUID=TENANT))
+    assert of().contradicts(of(PLANHAT_REGION="us1"))
     # Neither the token, nor spelling, nor the port of a public host makes another tenant.
     assert of(PLANHAT_API_TOKEN="other") == of()
     assert of(PLANHAT_API_URL="https://API.planhat.com:443/") == of()

@@ -1,0 +1,39 @@
+"""What the steps of a run share: where it reads and writes, and through which client it calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planhat_dbt.deliver.courier import Calls, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from planhat_dbt.run.context import Context
+    from planhat_dbt.state.journal import Journal
+    from planhat_dbt.state.layout import StateTables
+    from planhat_dbt.state.lease import Lease
+    from planhat_dbt.state.runs import RequestRow, RunLog
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything a delivery needs besides the plan itself."""
+
+    context: Context
+    tables: StateTables
+    journal: Journal
+    log: RunLog
+    lease: Lease
+    calls: Calls
+    take_requests: Callable[[], list[RequestRow]]
+    enter_batch: Callable[[str, int | None], None]
+    """Says which batch the next calls belong to."""
+    stopping: Callable[[], bool]
+    """Whether the run has been asked to end."""
+
+    @property
+    def limits(self) -> Limits:
+        """How much one call may carry."""
+        return Limits(self.context.settings.batch_rows, self.context.settings.batch_bytes)

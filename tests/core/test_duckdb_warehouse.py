@@ -1,0 +1,290 @@
+"""DuckDB behind the port: the file lock, streams, transactions, descriptions, types (dbt-notes §4, §5)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+
+import duckdb
+import pytest
+
+from planhat_dbt.errors import FailedError, UsageError
+from planhat_dbt.warehouse.duckdb import DuckDBWarehouse, WarehouseError
+from planhat_dbt.warehouse.duckdb_dialect import DuckDBDialect
+from planhat_dbt.warehouse.port import ColumnKind
+from planhat_dbt.warehouse.profile import DuckDBTarget
+
+
+@pytest.fixture
+def path(tmp_path):
+    file = tmp_path / "my shop.duckdb"
+    duckdb.connect(str(file)).close()
+    return file
+
+
+def warehouse(path, *, lock_wait: float = 5.0, on_wait=None, **target) -> DuckDBWarehouse:
+    return DuckDBWarehouse(
+        DuckDBTarget("dev", str(path), path.stem, **target), lock_wait=lock_wait, on_wait=on_wait
+    )
+
+
+@pytest.fixture
+def session(path):
+    with warehouse(path).open() as session:
+        yield session
+
+
+# -- the file
+
+HOLDER = textwrap.dedent("""
+    import duckdb, sys, time
+    connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "ro")
+    print("held", flush=True)
+    sys.stdin.readline()
+""")
+
+
+@pytest.fixture
+def hold(path):
+    held = []
+
+    def start(mode: str = "rw") -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(path), mode],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        held.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield start
+    for process in held:
+        process.communicate("\n", timeout=20)
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_lock_that_lasts_names_its_holder(path, hold, mode):
+    process = hold(mode)
+    waits: list[str] = []
+    taken = warehouse(path, lock_wait=0.5, on_wait=waits.append).open()
+    with pytest.raises(FailedError, match=rf"is locked by python.* \(PID {process.pid}\)") as caught, taken:
+        pass
+    assert "close that program" in caught.value.hint
+    assert len(waits) == 1
+    assert f"PID {process.pid}" in waits[0]
+
+
+def test_a_lock_that_ends_is_waited_for(path, hold):
+    process = hold()
+    waits: list[str] = []
+
+    def release(text: str) -> None:
+        waits.append(text)
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+    with warehouse(path, lock_wait=20, on_wait=release).open() as session:
+        assert session.rows("select 1") == [(1,)]
+    assert len(waits) == 1
+
+
+def test_the_file_is_free_between_two_opens(path, hold):
+    with warehouse(path).open() as session:
+        session.execute("create table t as select 1 as a")
+    hold("ro")
+
+
+def test_no_file_is_made_where_there_is_none(tmp_path):
+    with (
+        pytest.raises(UsageError, match="does not exist") as caught,
+        warehouse(tmp_path / "no.duckdb").open(),
+    ):
+        pass
+    assert "dbt build" in caught.value.hint
+    assert not (tmp_path / "no.duckdb").exists()
+
+
+def test_a_file_that_is_no_database_is_said_so_at_once(tmp_path):
+    file = tmp_path / "x.duckdb"
+    file.write_text("not a database at all " * 500)
+    started = time.monotonic()
+    with pytest.raises(FailedError, match="cannot open"), warehouse(file, lock_wait=30).open():
+        pass
+    assert time.monotonic() - started < 5
+
+
+def test_attached_databases_and_settings(path, tmp_path):
+    other = tmp_path / "other.duckdb"
+    with duckdb.connect(str(other)) as connection:
+        connection.execute("create table t as select 7 as a")
+    target = {"setup": (f"attach if not exists '{other}' as \"o t h\" (read_only)", "set threads = '1'"),
+              "settings": (("memory_limit", "500MB"),)}  # fmt: skip
+    with warehouse(path, **target).open() as session:
+        assert session.rows('select a from "o t h".main.t') == [(7,)]
+        assert session.columns('"o t h"."main"."t"')[0].name == "a"
+        assert session.rows("select current_setting('threads')") == [(1,)]
+
+
+# -- statements
+
+
+def test_a_stream_goes_on_while_other_statements_run(session):
+    """A second statement on one connection silently ends the first result (dbt-notes §4)."""
+    session.execute("create table t as select i from range(30000) r(i)")
+    seen = 0
+    for part in session.stream("select i from t order by i", 1000):
+        assert part[0][0] == seen
+        seen += len(part)
+        session.execute("create or replace table u as select 1 as a")
+        assert session.rows("select count(*) from t") == [(30000,)]
+    assert seen == 30000
+
+
+def test_a_stream_left_early_ends_its_cursor(session):
+    session.execute("create table t as select i from range(30000) r(i)")
+    stream = session.stream("select i from t", 10)
+    next(stream)
+    stream.close()
+    session.execute("drop table t")
+
+
+def test_times_are_utc_on_every_connection(session):
+    query = "select cast(timestamptz '2024-06-01 12:00:00+02' as varchar)"
+    assert session.rows(query) == [("2024-06-01 10:00:00+00",)]
+    assert next(session.stream(query, 1)) == [("2024-06-01 10:00:00+00",)]
+
+
+def test_a_transaction_is_all_or_nothing(path):
+    with warehouse(path).open() as session:
+        session.execute("create table t (a integer)")
+        with session.transaction():
+            session.execute("insert into t values (1)")
+        with pytest.raises(KeyboardInterrupt), session.transaction():  # noqa: PT012 - one transaction
+            session.execute("insert into t values (2)")
+            session.execute("create table u as select 1 as a")
+            raise KeyboardInterrupt
+        with pytest.raises(WarehouseError), session.transaction():  # noqa: PT012 - one transaction
+            session.execute("insert into t values (3)")
+            session.execute("insert into t values ('x')")
+    with warehouse(path).open() as session:
+        assert session.rows("select a from t") == [(1,)]
+        assert session.columns("u") is None
+
+
+def test_a_refused_statement_is_told_in_one_line(session):
+    with pytest.raises(WarehouseError, match="refused a statement: Catalog Error") as caught:
+        session.rows("select * from nowhere")
+    assert "\n" not in caught.value.message
+    with pytest.raises(WarehouseError):
+        list(session.stream("select cast('x' as integer)", 1))
+
+
+def test_inserting_many_rows_and_odd_values(session):
+    session.execute('create table t ("a b" integer, c varchar)')
+    rows = [[i, None if i % 2 else 'it\'s "é"\n'] for i in range(2500)]
+    session.insert("t", ["a b", "c"], rows)
+    assert session.rows('select count(*), count(c), max("a b") from t') == [(2500, 1250, 2499)]
+    session.insert("t", ["a b", "c"], [])
+
+
+def test_scratch_tables_of_lists(session):
+    session.load("s", {"a": "bigint", "b": "varchar"}, [[1, 2, 3], ["x", None, "z"]])
+    assert session.rows("select a, b from s order by a") == [(1, "x"), (2, None), (3, "z")]
+    session.load("s", {"a": "bigint", "b": "varchar"}, [[], []])
+    assert session.rows("select count(*) from s") == [(0,)]
+    session.scratch("s", "select 9 as c")
+    assert session.rows("select c from s") == [(9,)]
+
+
+# -- descriptions
+
+
+def test_columns_of_tables_views_and_nothing(session):
+    session.execute('create table "T" (id integer, "a ""b" varchar)')
+    session.execute('create view v as select id, 1.5::decimal(10,2) as d from "T"')
+    assert [(c.name, c.type) for c in session.columns('"T"')] == [("id", "INTEGER"), ('a "b', "VARCHAR")]
+    assert [(c.name, c.kind) for c in session.columns("main.v")] == [
+        ("id", ColumnKind.INTEGER),
+        ("d", ColumnKind.DECIMAL),
+    ]
+    for missing in ("nope", '"main"."nope"', '"no_schema"."t"', '"no_db"."main"."t"'):
+        assert session.columns(missing) is None
+
+
+def test_a_view_over_a_dropped_table_is_not_taken_for_missing_work(session):
+    session.execute("create table t as select 1 as a")
+    session.execute("create view v as select * from t")
+    session.execute("drop table t")
+    assert session.columns("v") is None
+
+
+def test_tables_of_a_schema(session, path):
+    session.execute("create schema s")
+    session.execute("create table s.b (y integer, x varchar)")
+    session.execute("create table s.a (z json)")
+    found = session.tables(path.stem, "s")
+    assert {t: [c.name for c in cs] for t, cs in found.items()} == {"b": ["y", "x"], "a": ["z"]}
+    assert session.tables(path.stem, "none") == {}
+
+
+TYPES = {
+    ColumnKind.TEXT: "varchar, char(3), enum('a', 'b'), bit",
+    ColumnKind.INTEGER: "tinyint, smallint, integer, bigint, hugeint, utinyint, usmallint, uinteger, ubigint, uhugeint",
+    ColumnKind.DECIMAL: "decimal, decimal(4,1), decimal(38,0), bignum",
+    ColumnKind.FLOAT: "float, double, real",
+    ColumnKind.BOOLEAN: "boolean",
+    ColumnKind.DATE: "date",
+    ColumnKind.TIMESTAMP: "timestamp, timestamp_s, timestamp_ms, timestamp_ns",
+    ColumnKind.TIMESTAMPTZ: "timestamptz",
+    ColumnKind.TIME: "time",
+    ColumnKind.UUID: "uuid",
+    # An enumeration inside may be dropped with the model: such values are kept as JSON.
+    ColumnKind.JSON: "json; enum('a')[]; struct(a enum('x', 'y'))",
+    ColumnKind.NESTED: "integer[]; varchar[3]; struct(a integer); map(varchar, integer); json[]; "
+    'struct(a decimal(4,1))[]; struct("enum(" integer)',
+    ColumnKind.UNSUPPORTED: "blob, interval, time with time zone; union(a integer, b varchar)",
+}
+
+
+def split(text: str) -> list[str]:
+    if ";" in text:
+        return [word for part in text.split(";") for word in ([part] if "(" in part else part.split(","))]
+    found, depth, word = [], 0, ""
+    for sign in text + ",":
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and not depth:
+            found.append(word)
+            word = ""
+        else:
+            word += sign
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(k, n.strip()) for k, names in TYPES.items() for n in split(names)]
+)
+def test_every_type_is_classified_and_can_be_kept(session, kind, name):
+    session.execute(f"create table t (a {name})")
+    (column,) = session.columns("t")
+    assert column.kind is kind, column
+    stored = DuckDBDialect().stored_type(column)
+    session.execute(f"create table s (a {stored})")
+    session.execute(f"insert into s select {DuckDBDialect().canonical('a', kind)} from t")
+
+
+def test_the_null_type_is_text(session):
+    session.execute("create view v as select null as a")
+    assert session.columns("v")[0].kind is ColumnKind.TEXT
+
+
+@pytest.mark.parametrize("text", ["", "it's", 'a "b"', "back\\slash", "new\nline", "ünï 🙂", "''"])
+def test_literals_and_names_are_quoted(session, text):
+    dialect = DuckDBDialect()
+    assert session.rows(f"select {dialect.literal(text)}") == [(text,)]
+    if text:
+        session.execute(f"create table q ({dialect.quote(text)} integer)")
+        assert session.columns("q")[0].name == text

@@ -1,0 +1,147 @@
+"""The gate: only what dbt built and tested goes out (DESIGN §7, §15; dbt-notes §2)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planhat_dbt.artifacts.types import Manifest, NodeResult, RunResults
+from planhat_dbt.artifacts.types import Test as DbtTest
+from planhat_dbt.gate import Gate, check_gate, open_gate
+
+OWN, UP, SOURCE = "model.shop.c", "model.shop.up", "source.shop.raw.t"
+NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+
+
+def a_test(name: str, attached: str | None, *depends: str) -> DbtTest:
+    return DbtTest(f"test.shop.{name}", name, attached, depends, "error")
+
+
+TESTS = (
+    a_test("own", OWN, OWN),
+    a_test("parent", UP, UP),
+    a_test("relation", "model.shop.other", OWN, "model.shop.other"),
+    a_test("singular", None, OWN),
+    a_test("unrelated", "model.shop.other", "model.shop.other"),
+)
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return Manifest(Path("manifest.json"), "shop", "duckdb", "1.11", "inv", NOW, {}, TESTS)
+
+
+def results(command: str = "build", statuses: dict[str, str] | None = None, **more: Any) -> RunResults:
+    found = {OWN: "success", UP: "success", **(statuses or {})}
+    facts: dict[str, Any] = {
+        "path": Path("run_results.json"), "command": command, "target": None, "profile": None, "vars": {},
+        "empty": False, "sample": False, "dbt_version": "1.11", "invocation_id": "inv", "generated_at": NOW,
+        "started_at": None, "results": {k: NodeResult(k, v, None, None) for k, v in found.items() if v},
+    }  # fmt: skip
+    return RunResults(**(facts | more))
+
+
+@pytest.fixture
+def sync(bench):
+    def make(**options: Any) -> Any:
+        block = {"object": "company", "match": {"externalId": "id"}, "fields": {"name": "n"}, **options}
+        found = bench.declare({"c": block})["c"]
+        return replace(found, model=replace(found.model, depends_on=(UP, SOURCE)))
+
+    return make
+
+
+def gated(sync: Any, manifest: Manifest, found: RunResults | None) -> str:
+    gate = open_gate(manifest, found)
+    assert not gate.refusal
+    return check_gate(sync, manifest, gate)
+
+
+def test_built_and_tested_goes_out(sync, manifest):
+    statuses = {t.unique_id: "pass" for t in TESTS}
+    assert gated(sync(), manifest, results(statuses=statuses)) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "open_"),
+    [("success", True), ("warn", True), ("reused", True), ("no-op", True), ("error", False), ("skipped", False),
+     ("partial success", False), ("", False)],
+)  # fmt: skip
+def test_what_became_of_the_model(sync, manifest, status, open_):
+    reason = gated(sync(), manifest, results(statuses={OWN: status}))
+    assert (reason == "") == open_
+    assert open_ or "c" in reason.split()
+
+
+@pytest.mark.parametrize("command", ["build", "run", "retry", "seed", "snapshot"])
+def test_commands_that_build(sync, manifest, command):
+    assert gated(sync(), manifest, results(command)) == ""
+
+
+@pytest.mark.parametrize("command", ["compile", "test", "docs", "generate", "parse", "list"])
+def test_commands_that_prove_nothing(sync, manifest, command):
+    assert f"dbt {command}` built nothing" in gated(sync(), manifest, results(command))
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "tests", "open_"),
+    [
+        ("own", "fail", "error", False),
+        ("own", "error", "error", False),
+        ("own", "skipped", "error", False),
+        ("own", "warn", "error", True),
+        ("own", "warn", "warn", False),
+        ("own", "fail", "ignore", True),
+        ("parent", "fail", "error", False),
+        ("singular", "fail", "error", False),
+        ("relation", "fail", "error", True),  # a test of another model that only looks at this one
+        ("unrelated", "fail", "error", True),
+    ],
+)
+def test_tests(sync, manifest, name, status, tests, open_):
+    reason = gated(sync(tests=tests), manifest, results(statuses={f"test.shop.{name}": status}))
+    assert reason == ("" if open_ else f"dbt tests did not pass: {name} ({status})")
+
+
+def test_ignoring_tests_does_not_ignore_the_build(sync, manifest):
+    assert gated(sync(tests="ignore"), manifest, results(statuses={OWN: "error"}))
+
+
+def test_many_failed_tests_are_summed_up(sync, manifest):
+    many = tuple(a_test(f"t{i}", OWN, OWN) for i in range(5))
+    failed = results(statuses={t.unique_id: "fail" for t in many})
+    assert gated(sync(), replace(manifest, tests=many), failed).endswith(
+        "t0 (fail), t1 (fail), t2 (fail) and 2 more"
+    )
+
+
+def test_without_results_syncs_run_and_say_so(sync, manifest):
+    gate = open_gate(manifest, None)
+    assert "run_results.json" in gate.notice
+    assert check_gate(sync(), manifest, gate) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "invocation", "ungated"), [(-60, "other", True), (60, "other", False), (-60, "inv", False)]
+)
+def test_results_older_than_the_manifest_do_not_count(sync, manifest, seconds, invocation, ungated):
+    found = results(
+        statuses={OWN: "error"}, generated_at=NOW + dt.timedelta(seconds=seconds), invocation_id=invocation
+    )
+    gate = open_gate(manifest, found)
+    assert (gate.results is None) == bool(gate.notice) == ungated
+    assert (check_gate(sync(), manifest, gate) == "") == ungated
+
+
+@pytest.mark.parametrize("flag", ["empty", "sample"])
+def test_tables_that_are_not_the_data_are_refused(manifest, flag):
+    gate = open_gate(manifest, results(**{flag: True}))
+    assert f"--{flag}" in gate.refusal
+
+
+def test_a_project_without_results_has_an_open_gate(sync, manifest):
+    assert check_gate(sync(), manifest, Gate(None)) == ""
