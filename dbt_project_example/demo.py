@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 import duckdb
+from rich.console import Console
+from rich.table import Table
 
 from planhat_dbt.bootstrap import Request, load_checked
 from planhat_dbt.sandbox import Rules, Sandbox
@@ -30,7 +32,8 @@ STYLED = sys.stdout.isatty()
 QUERIES = (
     (
         "What the runs did",
-        "select command, status, inserted, updated, cleared, deleted, calls, bytes_sent from planhat_sync.runs order by 1, run_id",
+        """select command, status, inserted, updated, cleared, deleted, calls, bytes_sent
+           from planhat_sync.runs order by started_at""",
     ),
     (
         "One company's history, as Planhat accepted it",
@@ -76,9 +79,8 @@ def main() -> int:
         show_tables()
         title("8", "What the sandbox holds, compared with the models field by field")
         exact = compare(environ, sandbox, idle)
-    print(
-        f"\n{time.monotonic() - started:.0f} s. The copy of the project, its DuckDB file and all state are in {shown(DEMO)}/."
-    )
+    seconds = time.monotonic() - started
+    print(f"\n{seconds:.0f} s. The copy of the project, its DuckDB file and all state are in {shown(DEMO)}/.")
     return 0 if exact else 1
 
 
@@ -119,9 +121,6 @@ def sandbox_calls(sandbox: Sandbox) -> int:
 
 def show_tables() -> None:
     """Run a few queries on the state tables."""
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console(width=None if STYLED else 160, highlight=False)
     with duckdb.connect(str(DATABASE), read_only=True) as connection:
         for name, sql in QUERIES:

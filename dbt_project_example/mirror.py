@@ -7,14 +7,13 @@ left the model must be gone, emptied or untouched, as their declaration says; ev
 from __future__ import annotations
 
 import datetime as dt
-import json
 import uuid
 from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
 
 import duckdb
+import httpx
 
 from planhat_dbt.declaration.types import CompanyRef, Constant, Nulls, OnRemoved, Write
 from planhat_dbt.objects import FieldType
@@ -47,8 +46,7 @@ class Mirror:
             yield from self._events(sync) if sync.object.is_event else self._compare(sync)
 
     def _records(self, name: str) -> list[dict[str, Any]]:
-        with urlopen(f"{self._url}/_sandbox/records/{name}") as answer:
-            records: list[dict[str, Any]] = json.load(answer)
+        records: list[dict[str, Any]] = httpx.get(f"{self._url}/_sandbox/records/{name}", timeout=60).json()
         return records
 
     def _rows(self, sql: str) -> list[dict[str, Any]]:
