@@ -100,7 +100,11 @@ def bind(sync: Sync, table: Sequence[Column], dialect: Dialect) -> BoundSync:
     key = columns[sync.key.lower()]
     if key.kind not in _KEY_KINDS:
         faults.append(
-            _fault(sync, "key", f"column {key.name} is of type {key.type}; a key is text or a number")
+            _fault(
+                sync,
+                "key",
+                f"column {key.name} is of type {key.type}; a key is text, a number, a UUID or a time",
+            )
         )
     if faults:
         raise BindingError(tuple(faults))

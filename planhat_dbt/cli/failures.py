@@ -10,6 +10,7 @@ import click
 from planhat_dbt.bootstrap import build_context
 from planhat_dbt.cli.options import project_options, request, selection_options
 from planhat_dbt.report.document import as_json
+from planhat_dbt.report.wording import counted
 from planhat_dbt.state.failures import read_failures
 from planhat_dbt.state.layout import StateTables, existing_tables
 
@@ -20,7 +21,9 @@ _NEXT = {
     "rejected": "Correct the row, its model or its mapping; it is tried again by every sync.",
     "held": "Nothing to do: each sync tries again.",
     "unknown": "Decide: planhat-dbt resolve {sync} --resend, or --discard.",
+    "no_id": "Enter its Planhat id into _planhat_id of snapshot__{sync}; then it can be changed again.",
 }
+"""What to do next, by code or else by status."""
 
 
 @click.command()
@@ -43,9 +46,9 @@ def failures(output: str, **given: Any) -> None:
 
 
 def _show(group: FailureGroup) -> None:
-    rows = f"{group.rows:,} row{'s' * (group.rows != 1)}"
+    rows = counted(group.rows, "row")
     click.echo(f"{group.sync}: {rows} {group.status} ({group.code}), since {group.since:%Y-%m-%d %H:%M} UTC")
     click.echo(f"  {group.message}")
     keys = ", ".join(k or "(no key)" for k in group.keys)
     click.echo(f"  {keys}{' …' if group.rows > len(group.keys) else ''}")
-    click.echo(f"  {_NEXT[group.status].format(sync=group.sync)}\n")
+    click.echo(f"  {_NEXT.get(group.code, _NEXT[group.status]).format(sync=group.sync)}\n")

@@ -11,6 +11,7 @@ from planhat_dbt.bootstrap import build_context
 from planhat_dbt.cli.options import project_options, request
 from planhat_dbt.cli.progress import Progress
 from planhat_dbt.errors import UsageError
+from planhat_dbt.report.wording import counted
 from planhat_dbt.run.engine import Run
 from planhat_dbt.settings import OnUnknown
 
@@ -38,6 +39,6 @@ def resolve(sync: str, decision: str | None, **given: Any) -> None:
     if not rows:
         click.echo(f"{sync} has no rows of unknown outcome.")
     elif decision == "resend":
-        click.echo(f"{rows:,} rows of {sync} will be sent again by the next sync.")
+        click.echo(f"{counted(rows, 'row')} of {sync} will be sent again by the next sync.")
     else:
-        click.echo(f"{rows:,} rows of {sync} are taken as done.")
+        click.echo(f"Taken as done: {counted(rows, 'row')} of {sync}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,5 +111,9 @@ def _rules(settings: tuple[str, ...]) -> Rules:
 def _rule_help() -> str:
     from planhat_dbt.sandbox.rules import describe  # noqa: PLC0415 - see above
 
-    lines = [(f"{name}={default}", words) for name, default, words in describe()]
+    # The paragraphs in brackets are those of the notes the sandbox was written from.
+    told = (
+        (name, default, re.sub(r"\s*\([^()]*§[^()]*\)", "", words)) for name, default, words in describe()
+    )
+    lines = [(f"{name}={default}", words) for name, default, words in told]
     return "\n".join(f"{setting:<28} {words}" for setting, words in lines)

@@ -10,6 +10,7 @@ from planhat_dbt.bootstrap import load
 from planhat_dbt.cli.options import project_options, request
 from planhat_dbt.declaration.error import DeclarationError
 from planhat_dbt.declaration.telling import render_faults
+from planhat_dbt.report.wording import counted
 
 
 @click.command()
@@ -26,8 +27,7 @@ def validate(**given: Any) -> None:
     if warnings:
         click.echo(render_faults(warnings), err=True)
     if errors:
-        count = f"{len(errors)} fault{'s' * (len(errors) > 1)}"
-        raise DeclarationError(f"{count} in the declarations.", errors)
+        raise DeclarationError(f"{counted(len(errors), 'fault')} in the declarations.", errors)
     syncs = loaded.declarations.syncs
     if not syncs:
         click.echo(
@@ -36,4 +36,4 @@ def validate(**given: Any) -> None:
         )
         return
     objects = len({s.object.name for s in syncs})
-    click.echo(f"{len(syncs)} syncs of {objects} Planhat objects are declared without faults.")
+    click.echo(f"No faults: {counted(len(syncs), 'sync')} of {counted(objects, 'Planhat object')}.")

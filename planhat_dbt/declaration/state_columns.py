@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 RESERVED = frozenset(
     {
         "_key",
+        "_mapping",
+        "_code",
+        "_message",
+        "_prior",
+        "_changes",
         "_planhat_id",
         "_state",
         "_origin",

@@ -146,6 +146,6 @@ class Tally:
             ids=tuple(self.ids),
             exceptions=tuple(self.exceptions),
             again=tuple(self.again),
-            error=self.error,
+            error=self.error or (self.exceptions[0].message if self.exceptions else ""),
             stop=self.stop,
         )

@@ -199,7 +199,7 @@ class PlanhatClient:
             words = self._endpoint.redact(read_message(answer.body))
             raise FailedError(
                 f"GET {path} at {self._endpoint.api_host} was refused ({answer.status}): {words}",
-                hint="If the address is right, the tenant may lack this object: run planhat-dbt doctor.",
+                hint="Check PLANHAT_REGION or PLANHAT_API_URL; if they are right, the tenant lacks this object.",
             )
         return answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.plan import Operation
-from planhat_dbt.report.wording import SIGNS, estimate, number, value
+from planhat_dbt.report.wording import SIGNS, counted, estimate, number, value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def plan_markdown(target: str, results: Sequence[SyncResult], calls_per_minute: 
             _row([plan.sync, plan.object, f"{plan.rows_in_model:,}", *counts, *aside, number(plan.calls)])
         )
     rows = sum(r.plan.rows_to_send for r in results if r.plan)
-    lines += ["", f"{rows:,} rows in {estimate(results, calls_per_minute)}.", ""]
+    lines += ["", f"{counted(rows, 'row')} in {estimate(results, calls_per_minute)}.", ""]
     lines += [f"- **{r.sync}** {r.status.value}: {_escaped(r.reason)}" for r in results if r.reason]
     lines += _samples(results)
     return "\n".join(lines)

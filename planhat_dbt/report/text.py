@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planhat_dbt.plan import Operation
-from planhat_dbt.report.wording import SIGNS, estimate, number, value
+from planhat_dbt.report.wording import SIGNS, counted, estimate, number, value
 from planhat_dbt.result import Status
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def show_plan(target: str, results: Sequence[SyncResult], calls_per_minute: int)
     _show_reasons(console, results)
     rows = sum(r.plan.rows_to_send for r in results if r.plan)
     console.print(
-        f"\nTarget {target}: {rows:,} rows in {estimate(results, calls_per_minute)}. Nothing was sent."
+        f"\nTarget {target}: {counted(rows, 'row')} in {estimate(results, calls_per_minute)}. Nothing was sent."
     )
 
 
@@ -113,7 +113,7 @@ def show_result(result: RunResult) -> None:
     totals = result.totals
     seconds = (result.finished_at - result.started_at).total_seconds()
     console.print(
-        f"\n{result.status.value}: {totals.sent:,} rows sent in {result.calls:,} calls "
+        f"\n{result.status.value}: {counted(totals.sent, 'row')} sent in {counted(result.calls, 'call')} "
         f"({result.bytes_sent / 1024 / 1024:.1f} MiB), {seconds:.1f} s, run {result.run_id}"
     )
     if totals.held or totals.rejected or totals.unknown:

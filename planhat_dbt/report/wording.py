@@ -22,6 +22,11 @@ def number(count: int) -> str:
     return f"{count:,}" if count else ""
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a count with its noun: `1 row`, `2 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def value(found: Any) -> str:
     """Write a value of a sample row, cut to a bearable width."""
     text = found if isinstance(found, str) else "null" if found is None else orjson.dumps(found).decode()
@@ -37,7 +42,7 @@ def estimate(results: Sequence[SyncResult], calls_per_minute: int) -> str:
         return "0 calls"
     waits = max(0, (main - 1) // calls_per_minute)
     time = f", at least {waits} min at {calls_per_minute} calls a minute" if waits else ""
-    return f"{calls:,} call{'s' * (calls != 1)}{time}"
+    return f"{counted(calls, 'call')}{time}"
 
 
 def _is_event(result: SyncResult) -> bool:

@@ -61,7 +61,7 @@ class Entry:
         """Give the sync its final word."""
         if self.status is not None:
             return
-        if interrupted and (not self.compared or self.counts.held):
+        if interrupted and (not self.compared or self.counts.held > self.compared.plan.held):
             self.status = Status.INTERRUPTED
         elif not self.compared:
             self.status = Status.FAILED
