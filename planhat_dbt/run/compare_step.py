@@ -77,8 +77,10 @@ def bind_all(
             described[relation] = session.columns(relation) if relation else None
         columns = described[relation]
         if columns is None:
-            text = f"{relation or 'its table'} does not exist in target {context.target}: "
-            faults.append(Fault(sync.model.name, sync.model.path, "", text + _build_hint(sync)))
+            text = (
+                f"{relation or 'it'} does not exist in target {context.target}: {_next_step(sync, context)}"
+            )
+            faults.append(Fault(sync.model.name, sync.model.path, "built table", text))
             continue
         missing = missing_columns(sync, tuple(c.name for c in columns))
         if missing:
@@ -91,7 +93,13 @@ def bind_all(
     return bound, faults
 
 
-def _build_hint(sync: Sync) -> str:
+def _next_step(sync: Sync, context: Context) -> str:
+    built_in, opened = sync.model.relation.database, context.warehouse.database
+    if built_in and built_in.casefold() != opened.casefold():
+        return (
+            f"dbt built it in database {built_in}, and this target opens {opened}. Use the target and path that dbt "
+            "was run with, or run dbt for this one"
+        )
     return f"run `dbt build --select {sync.model.name}`"
 
 

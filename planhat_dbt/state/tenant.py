@@ -31,8 +31,9 @@ def check_tenant(session: Session, tables: StateTables, endpoint: Endpoint, sync
     now = endpoint.fingerprint()
     foreign = sorted(s for s in syncs if s in known and known[s].contradicts(now))
     if foreign:
+        more = f" and {len(foreign) - 3} more syncs" if len(foreign) > 3 else ""
         raise RefusedError(
-            f"The state of {', '.join(foreign)} was made against another Planhat tenant or host than "
+            f"The state of {', '.join(foreign[:3])}{more} was made against another Planhat tenant or host than "
             f"{endpoint.api_host} with this tenant. Nothing was sent.",
             hint="Check PLANHAT_API_URL, PLANHAT_REGION and PLANHAT_TENANT_UUID. To feed another tenant as well, use "
             "another dbt target or another `vars: planhat: schema`.",
