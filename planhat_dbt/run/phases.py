@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Courier = Callable[[Sequence[Batch]], list[BatchOutcome]]
 
-WINDOW_BATCHES: Final = 8
+WINDOW_BATCHES: Final = 4
 """Bulk batches sent between two recordings."""
 EVENT_WINDOW_BATCHES: Final = 2
 """Batches of events that a crash may leave in doubt (DESIGN §15)."""
