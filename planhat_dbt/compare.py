@@ -169,6 +169,7 @@ class _Statement:
         gone = f"m._here is null and {HAS_VALUES.replace('_state', 's._state')}"
         if self._sync.on_removed is OnRemoved.CLEAR:
             held = [f"s.{self._dialect.quote(f.name)} is not null" for f in self._clearable()]
+            held += ["s._state = 'existing'"] if held else []  # taken as done: what it holds is not known
             gone += f" and ({' or '.join(held) or '1 = 0'})"
         return f"{text}\n    or ({gone})"
 

@@ -47,30 +47,31 @@ def _console() -> Console:
 def show_plan(target: str, results: Sequence[SyncResult], calls_per_minute: int) -> None:
     """Write plans to stdout: a table, sample rows, and what it would cost."""
     console = _console()
-    table = _table(
-        "sync", "object", "in model", "insert", "update", "clear", "delete", "held", "rejected", "calls"
-    )
+    rows: list[list[Text]] = []
     for result in results:
         plan = result.plan
         if plan is None:
-            table.add_row(result.sync, result.object, *[""] * 7, Text(result.status.value, "yellow"))
+            rows.append(
+                [Text(result.sync), Text(result.object), *_blank(7), Text(result.status.value, "yellow")]
+            )
             continue
         counts = [Text(number(plan.count(o)), _STYLES[o]) for o in Operation]
-        held = Text(number(plan.held + plan.unknown), "yellow")
-        rejected = Text(number(plan.rejected), "red")
-        table.add_row(
-            plan.sync, plan.object, f"{plan.rows_in_model:,}", *counts, held, rejected, number(plan.calls)
+        aside = [Text(number(plan.held + plan.unknown), "yellow"), Text(number(plan.rejected), "red")]
+        ends = [Text(number(plan.calls))]
+        rows.append(
+            [Text(plan.sync), Text(plan.object), Text(f"{plan.rows_in_model:,}"), *counts, *aside, *ends]
         )
-    console.print(table)
+    heads = ("sync", "object", "in model", "insert", "update", "clear", "delete", "held", "rejected", "calls")
+    _print_table(console, heads, rows)
     for result in results:
         if result.plan and result.plan.samples:
             console.print(Text(f"\n{result.sync}", "bold"))
             for sample in result.plan.samples:
                 _show_sample(console, sample)
     _show_reasons(console, results)
-    rows = sum(r.plan.rows_to_send for r in results if r.plan)
+    to_send = sum(r.plan.rows_to_send for r in results if r.plan)
     console.print(
-        f"\nTarget {target}: {counted(rows, 'row')} in {estimate(results, calls_per_minute)}. Nothing was sent."
+        f"\nTarget {target}: {counted(to_send, 'row')} in {estimate(results, calls_per_minute)}. Nothing was sent."
     )
 
 
@@ -91,24 +92,36 @@ def _show_sample(console: Console, sample: SampleRow) -> None:
 def show_result(result: RunResult) -> None:
     """Write what a run did to stdout."""
     console = _console()
-    table = _table(
-        "sync", "object", "status", "inserted", "updated", "cleared", "deleted", "held", "rejected", "calls"
-    )
+    rows: list[list[Text]] = []
     for one in result.results:
         counts = one.counts
-        table.add_row(
-            one.sync,
-            one.object,
-            Text(one.status.value, _STATUS_STYLES[one.status]),
-            Text(number(counts.inserted), "green"),
-            Text(number(counts.updated), "yellow"),
-            Text(number(counts.cleared), "magenta"),
-            Text(number(counts.deleted), "red"),
-            Text(number(counts.held + counts.unknown), "yellow"),
-            Text(number(counts.rejected), "red"),
-            number(one.calls),
+        rows.append(
+            [
+                Text(one.sync),
+                Text(one.object),
+                Text(one.status.value, _STATUS_STYLES[one.status]),
+                Text(number(counts.inserted), "green"),
+                Text(number(counts.updated), "yellow"),
+                Text(number(counts.cleared), "magenta"),
+                Text(number(counts.deleted), "red"),
+                Text(number(counts.held + counts.unknown), "yellow"),
+                Text(number(counts.rejected), "red"),
+                Text(number(one.calls)),
+            ]
         )
-    console.print(table)
+    heads = (
+        "sync",
+        "object",
+        "status",
+        "inserted",
+        "updated",
+        "cleared",
+        "deleted",
+        "held",
+        "rejected",
+        "calls",
+    )
+    _print_table(console, heads, rows)
     _show_reasons(console, result.results)
     totals = result.totals
     seconds = (result.finished_at - result.started_at).total_seconds()
@@ -123,25 +136,36 @@ def show_result(result: RunResult) -> None:
 def show_status(target: str, entries: Sequence[tuple[Sync, int, LastRun | None]]) -> None:
     """Write each sync's last run to stdout."""
     console = _console()
-    table = _table(
-        "sync", "object", "status", "in Planhat", "last sent", "held", "rejected", "unknown", "last run (UTC)"
-    )
-    for sync, rows, last in entries:
+    rows: list[list[Text]] = []
+    for sync, known, last in entries:
         if last is None:
-            table.add_row(sync.name, sync.object.name, Text("never run", "dim"))
+            rows.append([Text(sync.name), Text(sync.object.name), Text("never run", "dim"), *_blank(6)])
             continue
-        table.add_row(
-            sync.name,
-            sync.object.name,
-            Text(last.status, _STATUS_STYLES.get(last.status, "")),
-            f"{rows:,}",
-            number(last.sent),
-            Text(number(last.held), "yellow"),
-            Text(number(last.rejected), "red"),
-            Text(number(last.unknown), "red"),
-            f"{last.started_at:%Y-%m-%d %H:%M}",
+        rows.append(
+            [
+                Text(sync.name),
+                Text(sync.object.name),
+                Text(last.status, _STATUS_STYLES.get(last.status, "")),
+                Text(f"{known:,}"),
+                Text(number(last.sent)),
+                Text(number(last.held), "yellow"),
+                Text(number(last.rejected), "red"),
+                Text(number(last.unknown), "red"),
+                Text(f"{last.started_at:%Y-%m-%d %H:%M}"),
+            ]
         )
-    console.print(table)
+    heads = (
+        "sync",
+        "object",
+        "status",
+        "in Planhat",
+        "last sent",
+        "held",
+        "rejected",
+        "unknown",
+        "last run (UTC)",
+    )
+    _print_table(console, heads, rows)
     console.print(f"\nTarget {target}.")
 
 
@@ -155,9 +179,28 @@ def _show_reasons(console: Console, results: Sequence[SyncResult]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _table(*columns: str) -> Table:
+def _print_table(console: Console, heads: Sequence[str], rows: list[list[Text]]) -> None:
+    """Print a table; on a narrow screen columns without a value go first, then the object's."""
+    shown = list(range(len(heads)))
+    widths = (
+        [max(len(head), *(len(row[i]) for row in rows), 0) for i, head in enumerate(heads)] if rows else []
+    )
+    if rows and _width(widths, shown) > console.width:
+        shown = [i for i in shown if any(row[i].plain for row in rows)]
+    if rows and _width(widths, shown) > console.width and "object" in heads:
+        shown.remove(heads.index("object"))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for i, column in enumerate(columns):
-        numeric = i > 1 and column != "status"
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
-    return table
+    for i in shown:
+        words = heads[i] in ("sync", "object", "status")
+        table.add_column(heads[i], justify="left" if words else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row[i] for i in shown))
+    console.print(table)
+
+
+def _width(widths: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(widths[i] for i in shown) + 2 * (len(shown) - 1)
+
+
+def _blank(cells: int) -> list[Text]:
+    return [Text() for _ in range(cells)]
