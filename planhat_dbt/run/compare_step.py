@@ -13,6 +13,7 @@ from planhat_dbt.binding import BindingError, BoundSync, bind
 from planhat_dbt.compare import Comparison, create_plan, drop_plan
 from planhat_dbt.declaration import missing_columns
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
+from planhat_dbt.errors import FailedError
 from planhat_dbt.objects import Kind
 from planhat_dbt.parents import parent_checks
 from planhat_dbt.plan import REJECTED_CODES, Operation, SampleRow, SyncPlan
@@ -67,14 +68,18 @@ def sent_once(sync: Sync) -> bool:
 def bind_all(
     session: Session, context: Context, syncs: list[Sync]
 ) -> tuple[dict[str, BoundSync], list[Fault]]:
-    """Tie every sync to its built table; all that is missing or cannot fit is told at once."""
+    """Tie every sync to its built table; all that is missing or cannot fit is told at once.
+
+    Raises:
+        FailedError: A table or view cannot be read.
+    """
     bound: dict[str, BoundSync] = {}
     faults: list[Fault] = []
     described: dict[str, tuple[Column, ...] | None] = {}
     for sync in syncs:
         relation = sync.model.relation.rendered
         if relation not in described:
-            described[relation] = session.columns(relation) if relation else None
+            described[relation] = _columns(session, sync, context) if relation else None
         columns = described[relation]
         if columns is None:
             text = (
@@ -91,6 +96,17 @@ def bind_all(
         except BindingError as error:
             faults += error.faults
     return bound, faults
+
+
+def _columns(session: Session, sync: Sync, context: Context) -> tuple[Column, ...] | None:
+    relation = sync.model.relation.rendered
+    try:
+        return session.columns(relation)
+    except FailedError as error:  # such as a view whose source has lost a column
+        raise FailedError(
+            f"Sync {sync.name}: {relation} cannot be read. {error.message}",
+            hint=f"Nothing was sent. To build it anew, {_next_step(sync, context)}.",
+        ) from error
 
 
 def _next_step(sync: Sync, context: Context) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -75,7 +76,7 @@ def read_target(
         raise UsageError(
             f"Profile {profile!r} in {file} has no `outputs`.", hint="Check it with `dbt debug`."
         )
-    name = target or environ.get("DBT_TARGET") or entry.get("target") or "default"
+    name = str(target or environ.get("DBT_TARGET") or entry.get("target") or "default")
     if name not in outputs:
         known = ", ".join(sorted(outputs)) or "none"
         raise UsageError(
@@ -118,7 +119,9 @@ def _load(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
 def _place(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         mark = error.problem_mark
-        return f": {error.problem or 'a fault'} in line {mark.line + 1}, column {mark.column + 1}"
+        # What it quotes is the file's own text: `password: *x` reads as an alias, and would be named here.
+        problem = re.split("['\"]", error.problem or "")[0].strip() or "a fault"
+        return f": {problem} in line {mark.line + 1}, column {mark.column + 1}"
     return f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
 
 
@@ -163,10 +166,12 @@ def _render_text(text: str, file: Path, environ: Mapping[str, str]) -> Any:
         environment = NativeEnvironment() if "as_n" in text or "as_bool" in text else jinja2.Environment()  # noqa: S701 - not HTML
         environment.filters |= {"as_number": float, "as_bool": bool, "as_native": lambda v: v, "as_text": str}
         return environment.from_string(text).render(env_var=env_var)
-    except jinja2.TemplateError as error:
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        # Neither the text nor the cause, as above.
         raise UsageError(
-            f"{file}: cannot render {text!r}: {error}", hint="Check it with `dbt debug`."
-        ) from error
+            f"{file}: a Jinja expression of this target cannot be rendered ({type(error).__name__}).",
+            hint="Check it with `dbt debug`; of dbt's functions only `env_var` is understood here.",
+        ) from None
 
 
 def _duckdb_target(name: str, output: Any, file: Path, project_dir: Path) -> DuckDBTarget:
@@ -176,13 +181,16 @@ def _duckdb_target(name: str, output: Any, file: Path, project_dir: Path) -> Duc
             f"Target {name!r} in {file} is of type {kind!r}; this version reads DuckDB targets.",
             hint="Name a DuckDB target with --target.",
         )
-    shapes = (("settings", dict), ("config_options", dict), ("extensions", list), ("attach", list))
-    bad = [k for k, shape in shapes if output.get(k) and not isinstance(output[k], shape)]
-    bad += (
-        ["attach"]
-        if any(not (isinstance(a, dict) and a.get("path")) for a in output.get("attach") or ())
-        else []
+    shapes = (
+        ("path", str),
+        ("settings", dict),
+        ("config_options", dict),
+        ("extensions", list),
+        ("attach", list),
     )
+    bad = [k for k, shape in shapes if output.get(k) and not isinstance(output[k], shape)]
+    bad += ["attach" for a in output.get("attach") or () if not (isinstance(a, dict) and a.get("path"))]
+    bad += ["extensions" for e in output.get("extensions") or () if not (isinstance(e, str) or _named(e))]
     if bad:
         raise UsageError(
             f"Target {name!r} in {file}: {bad[0]} is not of the form dbt-duckdb wants.",
@@ -208,6 +216,10 @@ def _duckdb_target(name: str, output: Any, file: Path, project_dir: Path) -> Duc
         settings=tuple(sorted((output.get("config_options") or {}).items())),
         setup=tuple(_setup(output)),
     )
+
+
+def _named(extension: object) -> bool:
+    return isinstance(extension, dict) and bool(extension.get("name"))
 
 
 def _resolve(path: str, project_dir: Path) -> str:
