@@ -110,6 +110,12 @@ def build_context(
     )
     syncs = select_syncs(loaded.declarations.syncs, request.select, request.exclude)
     overrides = overrides or Overrides()
+    once = sorted(s.name for s in syncs if s.object.is_event and s.name in overrides.resync)
+    if once:
+        raise UsageError(
+            f"--resync {once[0]}: events are sent once, and Planhat would count them twice.",
+            hint="Resync records only. To send lost events again, give them new keys in the model.",
+        )
     _check_names(overrides, {s.name for s in syncs})
     return Context(
         project_dir=project.directory,

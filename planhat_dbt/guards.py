@@ -33,7 +33,7 @@ class Refusal:
         return f"--allow-{self.what} {self.sync}"
 
     def __str__(self) -> str:
-        keys = f" Among them: {', '.join(self.keys)}." if self.keys else ""
+        keys = f" Among them: {', '.join(repr(k)[1:-1][:60] for k in self.keys)}." if self.keys else ""
         allow = f"If this is right, allow it once: planhat-dbt sync {self.allow_option}"
         return f"{self.reason}{keys} Nothing was sent. {allow}"
 

@@ -41,6 +41,29 @@ def parent_checks(sync: Sync, syncs: Iterable[Sync]) -> tuple[ParentCheck, ...]:
     return tuple(checks)
 
 
+@dataclass(frozen=True, slots=True)
+class ChildReference:
+    """A column of a child's snapshot table that names records of a parent by the parent's key."""
+
+    sync: str
+    state_column: str
+
+
+def child_references(parent: Sync, syncs: Iterable[Sync]) -> tuple[ChildReference, ...]:
+    """Find the syncs whose records Planhat takes along when a record of this one is deleted (planhat-api §13.21)."""
+    if parent.object.name != "company" or parent.match is None:
+        return ()
+    return tuple(
+        ChildReference(other.name, mapping.state_column)
+        for other in syncs
+        if other.name != parent.name and not other.object.is_event
+        for mapping in other.fields
+        if isinstance(mapping.source, CompanyRef)
+        and mapping.source.by == parent.match.field
+        and mapping.field.type is FieldType.COMPANY
+    )
+
+
 def _reference(sync: Sync, mapping: FieldMapping) -> tuple[str, str] | None:
     source = mapping.source
     if isinstance(source, CompanyRef):

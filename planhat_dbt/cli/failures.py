@@ -10,7 +10,8 @@ import click
 from planhat_dbt.bootstrap import build_context
 from planhat_dbt.cli.options import project_options, request, selection_options
 from planhat_dbt.report.document import as_json
-from planhat_dbt.report.wording import counted
+from planhat_dbt.report.wording import counted, printable
+from planhat_dbt.run.compare_step import sent_once
 from planhat_dbt.state.failures import read_failures
 from planhat_dbt.state.layout import StateTables, existing_tables
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 _NEXT = {
     "rejected": "Correct the row, its model or its mapping; it is tried again by every sync.",
-    "held": "Nothing to do: each sync tries again.",
-    "unknown": "Decide: planhat-dbt resolve {sync} --resend, or --discard.",
+    "held": "Each sync tries again.",
+    "unknown": "Each sync compares and sends it again; it may have arrived.",
+    "decide": "Look into Planhat, then decide: planhat-dbt resolve {sync} --resend, or --discard (--key for one row).",
     "no_id": "Enter its Planhat id into _planhat_id of snapshot__{sync}; then it can be changed again.",
+    "not_sent": "The run ended before it: see the reason of that run in `planhat-dbt status`, then run sync again.",
+    "parent_missing": "It goes when its parent has gone; if no model has that parent, correct the reference.",
 }
 """What to do next, by code or else by status."""
 
@@ -29,26 +33,33 @@ _NEXT = {
 @click.command()
 @project_options
 @selection_options
+@click.option(
+    "--keys", default=5, show_default=True, type=click.IntRange(1), help="Keys named for each reason."
+)
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def failures(output: str, **given: Any) -> None:
+def failures(*, keys: int, output: str, **given: Any) -> None:
     """List rows that are held, rejected or of unknown outcome, by reason, with example keys."""
     context = build_context(request(given), on_wait=lambda text: click.echo(text, err=True))
     tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
     with context.warehouse.open() as session:
         known = "failures" in existing_tables(session, tables)
-        groups = read_failures(session, tables, tuple(s.name for s in context.syncs)) if known else []
+        groups = (
+            read_failures(session, tables, tuple(s.name for s in context.syncs), keys=keys) if known else []
+        )
     if output == "json":
         click.echo(as_json({"failures": [asdict(g) for g in groups]}))
     elif not groups:
         click.echo("No row is held, rejected or of unknown outcome.")
+    once = {s.name for s in context.syncs if sent_once(s)}
     for group in groups if output == "text" else ():
-        _show(group)
+        _show(group, decide=group.status == "unknown" and group.sync in once)
 
 
-def _show(group: FailureGroup) -> None:
+def _show(group: FailureGroup, *, decide: bool) -> None:
     rows = counted(group.rows, "row")
     click.echo(f"{group.sync}: {rows} {group.status} ({group.code}), since {group.since:%Y-%m-%d %H:%M} UTC")
     click.echo(f"  {group.message}")
-    keys = ", ".join(k or "(no key)" for k in group.keys)
+    keys = ", ".join(printable(k) or "(no key)" for k in group.keys)
     click.echo(f"  {keys}{' …' if group.rows > len(group.keys) else ''}")
-    click.echo(f"  {_NEXT.get(group.code, _NEXT[group.status]).format(sync=group.sync)}\n")
+    step = _NEXT["decide"] if decide else _NEXT.get(group.code, _NEXT[group.status])
+    click.echo(f"  {step.format(sync=group.sync)}\n")

@@ -22,11 +22,13 @@ from planhat_dbt.settings import OnUnknown
     "--resend", "decision", flag_value="resend", help="Send them again: some may then be there twice."
 )
 @click.option("--discard", "decision", flag_value="discard", help="Take them as done: some may be missing.")
+@click.option("--key", "keys", multiple=True, metavar="KEY", help="Only this row; repeatable.")
 @project_options
-def resolve(sync: str, decision: str | None, **given: Any) -> None:
+def resolve(sync: str, decision: str | None, keys: tuple[str, ...], **given: Any) -> None:
     """Decide on events and creates that were sent by a run which never learnt the outcome.
 
-    Look into Planhat first: `planhat-dbt failures` names the keys.
+    Look into Planhat first: `planhat-dbt failures -s SYNC --keys 1000` names the keys. Upserts need no decision: the
+    next sync sends them again.
     """
     if decision is None:
         raise UsageError("Say what to do.", hint=f"planhat-dbt resolve {sync} --resend, or --discard")
@@ -35,7 +37,7 @@ def resolve(sync: str, decision: str | None, **given: Any) -> None:
         context = build_context(asked, on_wait=progress.notice)
         if len(context.syncs) != 1:
             raise UsageError(f"{sync!r} names {len(context.syncs)} syncs.", hint="Name one sync.")
-        rows = Run(context, progress, "resolve").resolve(OnUnknown(decision))
+        rows = Run(context, progress, "resolve").resolve(OnUnknown(decision), keys)
     if not rows:
         click.echo(f"{sync} has no rows of unknown outcome.")
     elif decision == "resend":

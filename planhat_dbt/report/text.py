@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planhat_dbt.plan import Operation
-from planhat_dbt.report.wording import SIGNS, counted, estimate, number, value
+from planhat_dbt.report.wording import SIGNS, counted, estimate, number, printable, value
 from planhat_dbt.result import Status
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def show_plan(target: str, results: Sequence[SyncResult], calls_per_minute: int)
 
 def _show_sample(console: Console, sample: SampleRow) -> None:
     line = Text("  ")
-    line.append(f"{SIGNS[sample.operation]} {sample.key}", _STYLES[sample.operation])
+    line.append(f"{SIGNS[sample.operation]} {printable(sample.key)}", _STYLES[sample.operation])
     shown = list(sample.changes.items())[:_FIELDS_SHOWN]
     for field, (old, new) in shown:
         line.append(f"  {field} ", "dim")

@@ -27,10 +27,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def printable(text: str, width: int = 60) -> str:
+    """Data as it may be shown on a terminal: no control characters, no line breaks, not too long."""
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: width + 1])
+    return plain if len(plain) <= width else plain[: width - 1] + "…"
+
+
 def value(found: Any) -> str:
     """Write a value of a sample row, cut to a bearable width."""
     text = found if isinstance(found, str) else "null" if found is None else orjson.dumps(found).decode()
-    return text if len(text) <= _VALUE_WIDTH else text[: _VALUE_WIDTH - 1] + "…"
+    return printable(text, _VALUE_WIDTH)
 
 
 def estimate(results: Sequence[SyncResult], calls_per_minute: int) -> str:

@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from planhat_dbt.compare import DELETE_BATCHES_FROM
 from planhat_dbt.deliver.breaker import Breaker
 from planhat_dbt.deliver.payload import PayloadWriter
+from planhat_dbt.parents import child_references
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import AccessDeniedError, CallError
 from planhat_dbt.result import Counts
 from planhat_dbt.run.compare_step import Compared, creates_singly
 from planhat_dbt.run.phases import Phase, change_phases, creates, removal_phases
 from planhat_dbt.state.journal import Window
+from planhat_dbt.state.layout import existing_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from planhat_dbt.deliver.payload import Batch
     from planhat_dbt.errors import PlanhatDbtError
     from planhat_dbt.outcome import BatchOutcome
+    from planhat_dbt.parents import ChildReference
     from planhat_dbt.run.context import Listener
     from planhat_dbt.run.desk import Desk
     from planhat_dbt.run.phases import Courier
@@ -110,8 +114,10 @@ class _Deliverer:
             with session.transaction():
                 desk.lease.renew(session)
                 desk.journal.mark_sending(session, self._compared.sync.name, window)
-        outcomes = self._send_whole(phase.courier(batches), phase.courier)
-        self._record(window, outcomes)
+        outcomes = phase.courier(batches)
+        again = [row for outcome in outcomes for row in outcome.again]
+        outcomes = self._send_whole(outcomes, again, phase.courier)
+        self._record(window, outcomes, again)
         self._add_up(batches, outcomes)
         return window.last + 1
 
@@ -133,9 +139,10 @@ class _Deliverer:
         query = f"select {', '.join(self._writer.select)} from {plan} p where {where}"
         return chain.from_iterable(session.stream(query, _FETCH))
 
-    def _send_whole(self, outcomes: list[BatchOutcome], courier: Courier) -> list[BatchOutcome]:
+    def _send_whole(
+        self, outcomes: list[BatchOutcome], rows: list[int], courier: Courier
+    ) -> list[BatchOutcome]:
         """Send records that somebody deleted in Planhat once more, whole: a part must not stand alone (DESIGN §5)."""
-        rows = [row for outcome in outcomes for row in outcome.again]
         if not rows:
             return outcomes
         with self._desk.context.warehouse.open() as session:
@@ -151,7 +158,7 @@ class _Deliverer:
         second = {outcome.batch: outcome for outcome in courier(batches)}
         return [_merged(o, second[o.batch]) if o.batch in second else o for o in outcomes]
 
-    def _record(self, window: Window, outcomes: list[BatchOutcome]) -> None:
+    def _record(self, window: Window, outcomes: list[BatchOutcome], again: list[int]) -> None:
         desk, compared = self._desk, self._compared
         with desk.context.warehouse.open() as session:
             with session.transaction():
@@ -164,7 +171,17 @@ class _Deliverer:
                     mapping_version=compared.mapping.version,
                     had_prior=compared.had_prior,
                 )
+                if again or window.first >= DELETE_BATCHES_FROM:
+                    children = self._children(session)
+                    desk.journal.forget_children(session, compared.sync.name, window, children, again)
             desk.log.write_requests(session, desk.take_requests())
+
+    def _children(self, session: Session) -> list[ChildReference]:
+        """The syncs whose records go with this one's, as far as their snapshot tables know the reference."""
+        tables = self._desk.tables
+        present = {n: {c.name for c in columns} for n, columns in existing_tables(session, tables).items()}
+        found = child_references(self._compared.sync, self._desk.context.all_syncs)
+        return [c for c in found if c.state_column in present.get(f"snapshot__{c.sync}", ())]
 
     def _hold(self, window: Window) -> None:
         """Enter what is left of a phase as held: planned, not sent, found again by the next run."""

@@ -91,15 +91,21 @@ class Run:
                     planned.add(entry.sync.name)
         return tuple(entry.result(0) for entry in entries)
 
-    def resolve(self, decision: OnUnknown) -> int:
-        """Decide on all rows of unknown outcome of the selected syncs; makes no call.
+    def resolve(self, decision: OnUnknown, keys: tuple[str, ...] = ()) -> int:
+        """Decide on the rows of unknown outcome of the selected syncs; makes no call.
+
+        Args:
+            decision: Send them again, or take them as done.
+            keys: Only these rows; none named: all.
 
         Returns:
             The rows decided on.
         """
         with self._context.warehouse.open() as session, self._leased(session):
             self._prepare(session)
-            return sum(self._decide(session, sync.name, decision) for sync in self._context.syncs)
+            return sum(
+                self._decide(session, s.name, decision, keys) for s in self._context.syncs if sent_once(s)
+            )
 
     def sync(self, endpoint: Endpoint, client_settings: ClientSettings) -> RunResult:
         """Compare, guard, deliver and record every selected sync.
@@ -158,13 +164,13 @@ class Run:
                 self._decide(session, entry.sync.name, context.settings.on_unknown)
         return entries
 
-    def _decide(self, session: Session, sync: str, decision: OnUnknown) -> int:
+    def _decide(self, session: Session, sync: str, decision: OnUnknown, keys: tuple[str, ...] = ()) -> int:
         if decision is OnUnknown.HOLD:
             return 0
         with session.transaction():
             if decision is OnUnknown.DISCARD:
-                take_as_done(session, self._tables, sync)
-            return forget_unknown(session, self._tables, sync)
+                take_as_done(session, self._tables, sync, keys)
+            return forget_unknown(session, self._tables, sync, keys)
 
     def _compare(
         self,

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Session
 
-EXAMPLE_KEYS = 5
-"""Keys named for each group."""
-
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
@@ -26,7 +23,6 @@ class FailureGroup:
     """`rejected`, `held` or `unknown`."""
     code: str
     message: str
-    """What was said of the first of them."""
     rows: int
     keys: tuple[str, ...]
     """A few of them."""
@@ -35,25 +31,41 @@ class FailureGroup:
     """The most runs that any of them has failed in."""
 
 
-def read_failures(session: Session, tables: StateTables, syncs: tuple[str, ...]) -> list[FailureGroup]:
-    """Group the failures of some syncs by reason, the gravest first."""
+def read_failures(
+    session: Session, tables: StateTables, syncs: tuple[str, ...], *, keys: int, reasons: int = 50
+) -> list[FailureGroup]:
+    """Group the failures of some syncs by reason, the gravest first.
+
+    Args:
+        session: An open session.
+        tables: The state tables.
+        syncs: Their names.
+        keys: Keys to name for each reason.
+        reasons: Reasons to tell for each sync and code, the most frequent first.
+    """
     if not syncs:
         return []
     names = ", ".join(tables.dialect.literal(s) for s in syncs)
-    per_reason = "partition by sync, status, code"
+    reason = "sync, status, code, message"
     found = session.rows(
         "select sync, status, code, message, key, nth, total, since, most from (\n"
-        "  select sync, status, code, message, key,\n"
-        f"    row_number() over ({per_reason} order by key) as nth, count(*) over ({per_reason}) as total,\n"
-        f"    min(first_seen_at) over ({per_reason}) as since, max(attempts) over ({per_reason}) as most\n"
-        f"  from {tables.failures} where sync in ({names})\n"
-        f") f where nth <= {EXAMPLE_KEYS}\n"
-        "order by case status when 'unknown' then 0 when 'rejected' then 1 else 2 end, total desc, sync, code, nth"
+        "  select g.*, dense_rank() over (partition by sync, status, code order by total desc, message) as place\n"
+        "  from (\n"
+        f"    select sync, status, code, coalesce(message, '') as message, key,\n"
+        f"      row_number() over (partition by {reason} order by key) as nth,\n"
+        f"      count(*) over (partition by {reason}) as total,\n"
+        f"      min(first_seen_at) over (partition by {reason}) as since,\n"
+        f"      max(attempts) over (partition by {reason}) as most\n"
+        f"    from {tables.failures} where sync in ({names})\n"
+        "  ) g\n"
+        f") f where nth <= {int(keys)} and place <= {int(reasons)}\n"
+        "order by case status when 'unknown' then 0 when 'rejected' then 1 else 2 end, total desc,\n"
+        "  sync, code, message, nth"
     )
     groups = []
-    for (sync, status, code), rows in groupby(found, key=itemgetter(0, 1, 2)):
+    for (sync, status, code, message), rows in groupby(found, key=itemgetter(0, 1, 2, 3)):
         members = list(rows)
-        *_, message, _, _, total, since, most = members[0]
-        keys = tuple(m[4] for m in members)
-        groups.append(FailureGroup(sync, status, code, message or "", int(total), keys, since, int(most)))
+        *_, total, since, most = members[0]
+        named = tuple(m[4] for m in members)
+        groups.append(FailureGroup(sync, status, code, message, int(total), named, since, int(most)))
     return groups

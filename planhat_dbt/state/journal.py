@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from planhat_dbt.binding import BoundSync
     from planhat_dbt.outcome import BatchOutcome
+    from planhat_dbt.parents import ChildReference
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Session
 
@@ -129,6 +130,35 @@ class Journal:
         self._log_changes(session, bound.name, window, now)
         self._note_failures(session, bound.name, window)
         self._close_batches(session, bound.name, outcomes)
+
+    def forget_children(
+        self,
+        session: Session,
+        sync: str,
+        window: Window,
+        children: Sequence[ChildReference],
+        again: Sequence[int],
+    ) -> None:
+        """Mark what Planhat took along with a parent as deleted; call inside the transaction of `record`.
+
+        Args:
+            session: An open session.
+            sync: The parent's sync.
+            window: Its batches; accepted deletes in them count.
+            children: Where its children refer to it.
+            again: Plan rows of parents that were found deleted in Planhat, and were made anew.
+        """
+        rows = ", ".join(map(str, again)) or "-1"
+        gone = (
+            f"select p._key from {self._tables.plan(sync)} p left join {_EXCEPTIONS} x on x._row = p._row "
+            f"where {window.where} and x._row is null and (p._operation = 'delete' or p._row in ({rows}))"
+        )
+        for child in children:
+            column = self._tables.dialect.quote(child.state_column)
+            session.execute(
+                f"update {self._tables.snapshot(child.sync)} set _state = 'deleted', _planhat_id = null "
+                f"where _state <> 'deleted' and {column} in ({gone})"
+            )
 
     def make_inserts(self, session: Session, sync: str, rows: Sequence[int]) -> None:
         """Turn planned updates of records that are gone into creates; call inside a transaction."""

@@ -29,7 +29,9 @@ def check_tenant(session: Session, tables: StateTables, endpoint: Endpoint, sync
         )
     }
     now = endpoint.fingerprint()
-    foreign = sorted(s for s in syncs if s in known and known[s].contradicts(now))
+    contrary = {s for s in syncs if s in known and known[s].contradicts(now)}
+    # Where nothing was ever accepted there is no state to protect: a wrong host at the first try is corrected freely.
+    foreign = sorted(s for s in contrary if session.rows(f"select 1 from {tables.snapshot(s)} limit 1"))
     if foreign:
         more = f" and {len(foreign) - 3} more syncs" if len(foreign) > 3 else ""
         raise RefusedError(
@@ -38,7 +40,7 @@ def check_tenant(session: Session, tables: StateTables, endpoint: Endpoint, sync
             hint="Check PLANHAT_API_URL, PLANHAT_REGION and PLANHAT_TENANT_UUID. To feed another tenant as well, use "
             "another dbt target or another `vars: planhat: schema`.",
         )
-    learnt = [s for s in syncs if s not in known or (now.tenant and not known[s].tenant)]
+    learnt = [s for s in syncs if s not in known or s in contrary or (now.tenant and not known[s].tenant)]
     if learnt:
         names = ", ".join(tables.dialect.literal(f"tenant:{s}") for s in learnt)
         with session.transaction():

@@ -62,8 +62,7 @@ def test_a_plan_on_a_terminal(capsys):
 
         companies
           + c-1  name Acme | <b>  tags ["a"]
-          ~ c-2  phase old
-        line → null  custom.Seats 1 → 2.5
+          ~ c-2  phase old\\nline → null  custom.Seats 1 → 2.5
           - c-3
 
         people gated: dbt tests did not pass: x (fail)
@@ -107,7 +106,7 @@ def test_a_plan_in_a_pull_request():
         |-|-|-|-|-|
         | + | c-1 | name |  | Acme \\| &lt;b> |
         | + | c-1 | tags |  | ["a"] |
-        | ~ | c-2 | phase | old line | null |
+        | ~ | c-2 | phase | old\\nline | null |
         | ~ | c-2 | custom.Seats | 1 | 2.5 |
         | - | c-3 |  |  |  |
 
