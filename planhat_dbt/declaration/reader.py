@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from planhat_dbt.declaration.across import check_across
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from planhat_dbt.settings import ProjectSettings
 
 KEY = "planhat"
+_ALIKE = 0.8
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ def read_declarations(
     groups: list[Faults] = []
     drafts: list[Draft] = []
     for node in manifest.nodes.values():
+        groups.append(_misspelt(node, manifest.project_name))
         if KEY not in node.meta and not any(KEY in c.meta for c in node.columns):
             continue
         model = _model(node, manifest.project_name)
@@ -74,13 +77,27 @@ def read_declarations(
     )
 
 
-def _model(node: Node, project: str) -> Model:
+def _misspelt(node: Node, project: str) -> Faults:
+    """Warn of a key of `meta` that looks like ours: a declaration under it would vanish without a word."""
+    faults = Faults(node.name, _file(node, project), node.meta_place)
+    for key in node.meta:
+        alike = SequenceMatcher(None, key.casefold(), KEY).ratio() > _ALIKE
+        if key != KEY and alike:
+            faults.warn(key, f"this key is not read; did you mean `{KEY}`?")
+    return faults
+
+
+def _file(node: Node, project: str) -> str:
     file = node.patch_path or node.original_file_path
+    return file if node.package_name in ("", project) else f"dbt_packages/{node.package_name}/{file}"
+
+
+def _model(node: Node, project: str) -> Model:
     return Model(
         unique_id=node.unique_id,
         name=node.name,
         relation=Relation(node.database, node.schema, node.alias, node.relation_name or ""),
-        path=file if node.package_name in ("", project) else f"dbt_packages/{node.package_name}/{file}",
+        path=_file(node, project),
         tags=node.tags,
         fqn=node.fqn,
         depends_on=node.depends_on,

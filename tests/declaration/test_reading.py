@@ -271,3 +271,14 @@ def test_the_key_column_of_an_event_is_looked_for_too(tmp_path):
     text = "m: {object: metric, key: id, fields: {dimensionId: d, externalId: e, value: v}}"
     (sync,) = declare(tmp_path, text).syncs
     assert [f.path for f in missing_columns(sync, ["d", "e", "v"])] == ["config.meta.planhat.key"]
+
+
+@pytest.mark.parametrize(
+    ("key", "warned"), [("Planhat", True), ("planht", True), ("planhat_defaults", False), ("owner", False)]
+)
+def test_a_meta_key_that_looks_like_ours_is_not_passed_over(tmp_path, key, warned):
+    config = {"materialized": "table", "meta": {key: {"object": "company"}}}
+    manifest = read_manifest(write_manifest(tmp_path, node("accounts", config=config)))
+    faults = read_declarations(manifest, ProjectSettings()).faults
+    assert [(f.path, f.warning) for f in faults] == ([(f"config.meta.{key}", True)] if warned else [])
+    assert all("did you mean `planhat`" in f.message for f in faults)
