@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -103,9 +102,6 @@ class SyncPlan:
             sends = _ceil(self.changes, self.batch_rows)
         clears = _ceil(self.count(Operation.CLEAR), self.batch_rows)
         return sends + clears + self.count(Operation.DELETE) + self.ids_to_find
-
-
-NO_OPERATIONS: Final[Mapping[Operation, int]] = MappingProxyType({})
 
 
 def _ceil(rows: int, size: int) -> int:

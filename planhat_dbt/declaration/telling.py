@@ -1,12 +1,10 @@
-"""Faults as plain text for a terminal, grouped by file and model; as one error where they must stop us."""
+"""Faults as plain text for a terminal, grouped by file and model."""
 
 from __future__ import annotations
 
 from itertools import groupby
 from textwrap import fill
 from typing import TYPE_CHECKING
-
-from planhat_dbt.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,17 +45,3 @@ def count_faults(faults: Iterable[Fault]) -> str:
     warnings = sum(f.warning for f in told)
     counts = ((len(told) - warnings, "error"), (warnings, "warning"))
     return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n) or "no faults"
-
-
-def stop_on_errors(faults: Iterable[Fault]) -> None:
-    """Do nothing if all faults are warnings.
-
-    Raises:
-        UsageError: with all errors, to be corrected before anything runs (exit 2).
-    """
-    errors = [f for f in faults if not f.warning]
-    if errors:
-        raise UsageError(
-            f"{count_faults(errors)} in the declarations\n\n{render_faults(errors)}",
-            hint="Correct them, then run `dbt parse` and `planhat-dbt validate`.",
-        )

@@ -9,8 +9,7 @@ import yaml
 from declaration.manifests import declare
 from planhat_dbt.declaration import Fault
 from planhat_dbt.declaration.schema import json_schema
-from planhat_dbt.declaration.telling import count_faults, render_faults, stop_on_errors
-from planhat_dbt.errors import UsageError
+from planhat_dbt.declaration.telling import count_faults, render_faults
 
 FAULTS = (
     Fault("b", "models/z.yml", "config.meta.planhat.mode", "expected `upsert`, found \"upsrt\"."),
@@ -43,15 +42,6 @@ def test_faults_are_grouped_by_file_and_model_errors_first():
 )
 def test_counts(faults, words):
     assert count_faults(faults) == words
-
-
-def test_errors_stop_and_warnings_do_not():
-    stop_on_errors(FAULTS[1:2])
-    with pytest.raises(UsageError, match="3 errors in the declarations") as told:
-        stop_on_errors(FAULTS)
-    assert "models/z.yml" in told.value.message
-    assert "a warning." not in told.value.message
-    assert "planhat-dbt validate" in told.value.hint
 
 
 def test_the_schema_is_a_schema():
