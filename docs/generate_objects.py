@@ -11,10 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from planhat_dbt.declaration.types import Match, Mode, Model, Relation, Sync
 from planhat_dbt.objects import OBJECTS
 from planhat_dbt.objects.types import FieldType, ObjectType, Scope
-from planhat_dbt.support import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +29,7 @@ What a declaration may name: the objects in the order in which they are delivere
 that a declaration uses. The words in the column *type* are those of the table in
 [declaration.md](declaration.md#types). `_id` is Planhat's own id; it is never written as a field.
 
-- **match on**: the keys that may stand in `match` (this version does not match on `_id`).
+- **match on**: the keys that may stand in `match`.
 - **required**: a record cannot be created without these fields, so the declaration must map each of them.
 - **recomputed**: the field is accepted, but Planhat may overwrite it.
 - **custom fields** stand under `fields: custom:`, by their display name; their type is that of the column.
@@ -47,30 +45,18 @@ def page() -> str:
 
 
 def _overview(objects: Iterable[ObjectType]) -> str:
-    lines = ["| object | plural, other spellings | kind | match on | this version |", "|---|---|---|---|---|"]
+    lines = ["| object | plural, other spellings | kind | match on |", "|---|---|---|---|"]
     for obj in objects:
         words = ", ".join(f"`{w}`" for w in dict.fromkeys((obj.plural, *obj.aliases)))
-        sends = "sends it" if is_sent(obj) else "refuses it: no bulk upsert"
-        lines.append(
-            f"| [`{obj.name}`](#{obj.name}) | {words} | {obj.kind.value} | {_match(obj)} | {sends} |"
-        )
+        lines.append(f"| [`{obj.name}`](#{obj.name}) | {words} | {obj.kind.value} | {_match(obj)} |")
     return "\n".join([*lines, ""])
-
-
-def is_sent(obj: ObjectType) -> bool:
-    """Whether this version delivers the object at all, asked of the check that refuses it."""
-    key = next((k for k in obj.bulk_keys if k != "_id"), None)
-    model = Model("model.docs.rows", "rows", Relation("", "", "rows", "rows"), "rows.yml")
-    match = Match(key, "id") if key else None  # type: ignore[arg-type]  # bulk keys are key fields
-    mode = Mode.INSERT if obj.is_event else Mode.UPSERT
-    return unsupported(Sync("rows", model, obj, mode, match, "id", ())) is None
 
 
 def _match(obj: ObjectType) -> str:
     if obj.is_event:
         return "none: `key` names the event's unique id"
-    keys = ", ".join(f"`{k}`" for k in obj.bulk_keys if k != "_id")
-    return keys or ("none: `key` names your own id" if is_sent(obj) else "")
+    keys = [*obj.bulk_keys, *(k for k in obj.path_keys if k not in obj.bulk_keys)]
+    return ", ".join(f"`{k}`" for k in keys)
 
 
 def _section(obj: ObjectType) -> str:

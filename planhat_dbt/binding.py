@@ -60,6 +60,10 @@ class BoundSync:
         """The sync's name."""
         return self.sync.name
 
+    def value_name(self, state_column: str) -> str:
+        """Name the new value of a column inside a comparison."""
+        return f"n_{next(i for i, f in enumerate(self.fields) if f.name == state_column)}"
+
 
 class BindingError(Exception):
     """The built table does not carry what the declaration names; `faults` says what."""

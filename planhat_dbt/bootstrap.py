@@ -15,7 +15,7 @@ from planhat_dbt.gate import open_gate
 from planhat_dbt.project import read_project
 from planhat_dbt.run.context import Context, Overrides
 from planhat_dbt.selection import select_syncs
-from planhat_dbt.support import unsupported, unsupported_settings
+from planhat_dbt.support import unsupported_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,8 +65,7 @@ def load(request: Request) -> Loaded:
     )
     manifest = read_manifest(project.manifest_path)
     declarations = read_declarations(manifest, project.settings, project_dir=project.directory)
-    refused = [fault for sync in declarations.syncs if (fault := unsupported(sync))]
-    refused += unsupported_settings(project.settings)
+    refused = unsupported_settings(project.settings)
     return Loaded(project, manifest, replace(declarations, faults=(*declarations.faults, *refused)))
 
 

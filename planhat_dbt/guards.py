@@ -66,7 +66,8 @@ def _removals(sync: Sync, plan: SyncPlan) -> Refusal | None:
 
 
 def _changes(sync: Sync, plan: SyncPlan) -> Refusal | None:
-    limit, rows, known = sync.max_changes, plan.changes, plan.rows_known
+    limit, known = sync.max_changes, plan.rows_known
+    rows = plan.changes - plan.changes_to_look_up  # of these nobody knows yet how many will be sent
     first_load = known == 0
     if limit is None or first_load or not _exceeds(limit, rows, known):
         return None

@@ -23,6 +23,9 @@ class Operation(StrEnum):
 REJECTED_CODES: Final = frozenset(("null_key", "duplicate_key", "bad_value", "missing_required"))
 """Reasons of ours to refuse a row before sending; the row must change."""
 
+NOTED_CODES: Final = frozenset(("existing", "changed_after_insert"))
+"""What mode insert leaves alone: told, and nothing else to be done; no part of the plan's sums."""
+
 HELD_CODES: Final = frozenset(("parent_missing", "lookup_missing", "no_match", "no_id", "not_sent"))
 """Reasons to wait; the next run tries again."""
 
@@ -54,8 +57,12 @@ class SyncPlan:
     batch_rows: int
     single_calls: bool = False
     """Whether inserts travel one by one, because only then the answer names the new id."""
-    ids_to_find: int = 0
-    """Rows to delete whose Planhat id must be looked up first."""
+    to_look_up: int = 0
+    """Rows whose record must be found in Planhat before they can be sent; the calls for it come on top."""
+    changes_to_look_up: int = 0
+    """Those among them that are no removals: how many will really be sent is not known yet."""
+    noted: Mapping[str, int] = field(default_factory=dict)
+    """Code → rows that mode insert leaves alone."""
     samples: tuple[SampleRow, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
@@ -101,7 +108,7 @@ class SyncPlan:
         else:
             sends = _ceil(self.changes, self.batch_rows)
         clears = _ceil(self.count(Operation.CLEAR), self.batch_rows)
-        return sends + clears + self.count(Operation.DELETE) + self.ids_to_find
+        return sends + clears + self.count(Operation.DELETE)
 
 
 def _ceil(rows: int, size: int) -> int:

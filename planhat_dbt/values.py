@@ -32,7 +32,7 @@ _LARGEST_EXPONENT: Final = 308
 """Of a double; written out, a text of a few characters could else become gigabytes."""
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _EPOCH: Final = dt.date(1970, 1, 1)
-_PREFIXES: Final = {"externalId": "extid-", "sourceId": "srcid-", "_id": ""}
+KEY_PREFIXES: Final = {"externalId": "extid-", "sourceId": "srcid-", "_id": ""}
 
 
 class BadValueError(ValueError):
@@ -59,7 +59,7 @@ def conversion(kind: ColumnKind, field: Field) -> Conversion | None:
 
 def company_conversion(kind: ColumnKind, by: str, *, several: bool) -> Conversion | None:
     """Say how a column of company keys becomes a company reference or a list of them (planhat-api §3.3)."""
-    prefix = _PREFIXES[by]
+    prefix = KEY_PREFIXES[by]
     check = _object_id if by == "_id" else _key
     if kind in (ColumnKind.NESTED, ColumnKind.JSON):
         return Conversion(WireForm.JSON, _prefixed_list(prefix, check)) if several else None

@@ -9,9 +9,9 @@ import click
 
 from planhat_dbt.bootstrap import build_context
 from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.wording import counted, printable
-from planhat_dbt.run.compare_step import sent_once
 from planhat_dbt.state.failures import read_failures
 from planhat_dbt.state.layout import StateTables, existing_tables
 
@@ -25,6 +25,8 @@ _NEXT = {
     "decide": "Look into Planhat, then decide: planhat-dbt resolve {sync} --resend, or --discard (--key for one row).",
     "no_id": "Enter its Planhat id into _planhat_id of snapshot__{sync}; then it can be changed again.",
     "not_sent": "The run ended before it: see the reason of that run in `planhat-dbt status`, then run sync again.",
+    "no_match": "It goes when Planhat has exactly one record of it: each sync looks again.",
+    "lookup_missing": "It goes when Planhat has exactly one person with this key: each sync looks again.",
     "parent_missing": "It goes when its parent has gone; if no model has that parent, correct the reference.",
 }
 """What to do next, by code or else by status."""
@@ -50,7 +52,7 @@ def failures(*, keys: int, output: str, **given: Any) -> None:
         click.echo(as_json({"failures": [asdict(g) for g in groups]}))
     elif not groups:
         click.echo("No row is held, rejected or of unknown outcome.")
-    once = {s.name for s in context.syncs if sent_once(s)}
+    once = {s.name for s in context.syncs if manner_of(s).sent_once}
     for group in groups if output == "text" else ():
         _show(group, decide=group.status == "unknown" and group.sync in once)
 

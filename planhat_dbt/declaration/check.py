@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from planhat_dbt.declaration.manner import Creates, manner
 from planhat_dbt.declaration.mapping import Entry, canonical, read_mapping
 from planhat_dbt.declaration.state_columns import state_columns
 from planhat_dbt.declaration.types import FieldMapping, Match, Mode, OnRemoved, Sync
@@ -56,9 +57,12 @@ def check(draft: Draft) -> Sync | None:
         return None
     mode = _mode(obj, draft)
     match = _match(obj, mode, draft)
-    mappings = _mappings(obj, mode, match, draft)
-    if mode is not Mode.UPDATE and draft.entries:
+    creates = manner(obj, mode, match.field if match else None).creates is not Creates.NEVER
+    mappings = _mappings(obj, match, draft, creates=creates)
+    if creates and draft.entries:
         _check_required(obj, match, draft)
+    if match:
+        _check_company_known(obj, mode, match, draft)
     return Sync(
         name=draft.name,
         model=draft.model,
@@ -161,19 +165,33 @@ def _match_problem(obj: ObjectType, mode: Mode, field: str) -> str:
         others = [k for k in obj.bulk_keys if k != "_id"]
         instead = f"match by {one_of(others)}, or leave" if others else "leave"
         return f"a record to be created has no `_id` yet; {instead} `match` out and give `key: <column>`."
-    if field in obj.bulk_keys:
+    if field in obj.bulk_keys or field in obj.path_keys:
         return ""
-    if field in obj.path_keys:
-        return (
-            f"`{field}` cannot be matched on: Planhat's bulk call for {obj.plural} knows {keys} only, and "
-            f"would create the record again at every run. Match by {keys}; `{field}` may be a field."
-        )
     if field in obj.fields:
         return f"`{field}` is no key of {obj.name}: Planhat matches {obj.plural} on {keys}."
     return f"{obj.name} has no `{field}`; match by {keys}.{did_you_mean(field, obj.bulk_keys)}"
 
 
-def _mappings(obj: ObjectType, mode: Mode, match: Match | None, draft: Draft) -> tuple[FieldMapping, ...]:
+def _check_company_known(obj: ObjectType, mode: Mode, match: Match, draft: Draft) -> None:
+    """Where records are found by a key that says who is meant only with the company, the company should be told."""
+    company = obj.fields.get(obj.company_field)
+    if (
+        manner(obj, mode, match.field).finds_first
+        and obj.needs_company(match.field)
+        and company
+        and company.type is FieldType.COMPANY
+        and company.name not in {canonical(obj, e.target) for e in draft.entries}
+    ):
+        draft.faults.warn(
+            "fields",
+            f"no `{company.name}`: a {match.field} is unique only within its company, so all {obj.plural} are listed "
+            f"to find those meant. `{company.name}: {{company: <column>}}` makes it certain, and cheaper for few rows.",
+        )
+
+
+def _mappings(
+    obj: ObjectType, match: Match | None, draft: Draft, *, creates: bool
+) -> tuple[FieldMapping, ...]:
     faults = draft.faults
     entries: dict[str, Entry] = {}
     for entry in draft.entries:
@@ -192,7 +210,8 @@ def _mappings(obj: ObjectType, mode: Mode, match: Match | None, draft: Draft) ->
             entries[target] = Entry(target, entry.value, entry.path)
     columns = state_columns(entries, taken=(match.field,) if match else ())
     found = (
-        read_mapping(obj, e, columns[e.target], mode, draft.block.nulls, faults) for e in entries.values()
+        read_mapping(obj, e, columns[e.target], draft.block.nulls, faults, creates=creates)
+        for e in entries.values()
     )
     mappings = tuple(m for m in found if m)
     if not draft.entries and not faults.tells_of("fields"):

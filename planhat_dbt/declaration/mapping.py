@@ -12,7 +12,6 @@ from planhat_dbt.declaration.types import (
     FieldMapping,
     FromColumn,
     Lookup,
-    Mode,
     Source,
     Write,
 )
@@ -139,7 +138,7 @@ def _lookup_problem(field: Field, found: str, by: str) -> str:
 
 
 def read_mapping(
-    obj: ObjectType, entry: Entry, state_column: str, mode: Mode, nulls: Nulls, faults: Faults
+    obj: ObjectType, entry: Entry, state_column: str, nulls: Nulls, faults: Faults, *, creates: bool
 ) -> FieldMapping | None:
     """The checked mapping of one entry; None, and faults, if it is wrong."""
     field = find_field(obj, entry, faults)
@@ -148,10 +147,8 @@ def read_mapping(
     source = read_source(obj, field, entry, faults)
     own_write = None if isinstance(entry.value, str) else entry.value.write
     own_nulls = None if isinstance(entry.value, str | ConstantValue) else entry.value.nulls
-    if own_write is Write.ON_INSERT and mode is Mode.UPDATE:
-        faults.error(
-            f"{entry.path}.write", "mode `update` creates nothing, so this field would never be sent."
-        )
+    if own_write is Write.ON_INSERT and not creates:
+        faults.error(f"{entry.path}.write", "this sync creates nothing, so this field would never be sent.")
     if source is None:
         return None
     return FieldMapping(

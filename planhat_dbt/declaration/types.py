@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from planhat_dbt.objects import FieldType
+
 if TYPE_CHECKING:
     from planhat_dbt.objects import Field, ObjectType
 
@@ -103,6 +105,11 @@ class FieldMapping:
     def custom_name(self) -> str | None:
         """The display name of a custom field; None for a system field."""
         return self.target.removeprefix("custom.") if self.target.startswith("custom.") else None
+
+    @property
+    def sends_null(self) -> bool:
+        """Whether a NULL is sent, so that it empties Planhat's value."""
+        return self.nulls is Nulls.CLEAR and self.field.type not in (FieldType.COMPANY, FieldType.COMPANIES)
 
     @property
     def model_column(self) -> str | None:

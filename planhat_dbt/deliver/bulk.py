@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
+from planhat_dbt.declaration.manner import Creates
+from planhat_dbt.deliver.courier import GONE, Calls, Limits, Tally, json_array, parts
 from planhat_dbt.deliver.judge import Verdict, judge
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import CallError, UnreadableAnswerError, read_bulk, read_message
@@ -20,11 +21,30 @@ if TYPE_CHECKING:
 class BulkCourier:
     """Delivers keyed rows of one object; sending any of them twice leaves the same record."""
 
-    def __init__(self, calls: Calls, path: str, match: str | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        path: str,
+        match: str | None,
+        limits: Limits,
+        *,
+        creates: Creates = Creates.IN_BULK,
+    ) -> None:
+        """Make a courier.
+
+        Args:
+            calls: The client.
+            path: The object's path.
+            match: The key by which the answer names records.
+            limits: How much one call may carry.
+            creates: How new records come into being: what is not created here in bulk is asked after before it is
+                taken for gone.
+        """
         self._calls = calls
         self._path = path
         self._match = match
         self._limits = limits
+        self._creates = creates
 
     def deliver(self, batch: Batch) -> BatchOutcome:
         """Send a batch in as few calls as its size and its outcome allow."""
@@ -86,12 +106,20 @@ class BulkCourier:
         tally.ids += verdict.ids
         for refusal in verdict.refused:
             tally.refuse(refusal.row, refusal.code, refusal.message)
+        made = {i.key: i.planhat_id for i in verdict.ids if i.created}
         for row in verdict.again:
-            # Without a key, sending it again makes a new record: only where the old one surely is no more.
-            if self._match is None and not self._is_gone(row, tally):
-                tally.refuse(row, "refused", "Planhat refused this update; the record itself is still there")
-            else:
+            if self._creates is Creates.IN_BULK:
                 tally.again.append(row.row)
+            elif row.key in made and row.planhat_id != made[row.key]:
+                # We sent an update by `_id`, and something new came of it: never meant, never seen, but told.
+                tally.hold([row], "no_match", f"Planhat made a new record ({made[row.key]}) of this update")
+            elif not self._is_gone(row, tally):
+                # Sending it again would make a new record: only where the old one surely is no more.
+                tally.refuse(row, "refused", "Planhat refused this update; the record itself is still there")
+            elif self._creates is Creates.SINGLY:
+                tally.again.append(row.row)
+            else:
+                tally.hold([row], "no_match", GONE)
 
     def _is_gone(self, row: SentRow, tally: Tally) -> bool:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from planhat_dbt.outcome import BatchOutcome, FoundId, RowOutcome, RowStatus
 from planhat_dbt.planhat import AccessDeniedError, NotSentError
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from planhat_dbt.planhat import Answer, CallError
 
 
+GONE: Final = "its record is no longer in Planhat; it is looked up again by the next run"
+
+
 class Calls(Protocol):
     """The part of the Planhat client that deliveries use."""
 
@@ -25,6 +28,9 @@ class Calls(Protocol):
 
     def create(self, path: str, body: bytes) -> Answer:
         """`POST path` with one record."""
+
+    def update(self, path: str, key: str, body: bytes) -> Answer:
+        """`PUT path/key` with the changed fields of one record."""
 
     def get(self, path: str, key: str) -> Answer:
         """`GET path/key`."""
@@ -36,6 +42,9 @@ class Calls(Protocol):
         self, path: str, params: dict[str, str | int], *, limit: int
     ) -> Iterator[list[dict[str, object]]]:
         """`GET path`, page by page."""
+
+    def lean_companies(self) -> Sequence[dict[str, object]]:
+        """`GET /leancompanies`: all companies with their keys."""
 
     def track(self, kind: Literal["metrics", "activities"], body: bytes) -> Answer:
         """`POST` to the tracking host."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from planhat_dbt.declaration.types import Constant, Nulls
+from planhat_dbt.declaration.types import Constant, Lookup, Nulls
 from planhat_dbt.objects import FieldType, Scope
 from planhat_dbt.plan import Operation
 from planhat_dbt.values import BadValueError
@@ -80,7 +80,12 @@ class PayloadWriter:
         object_type = bound.sync.object
         self._fields = tuple(_field(f, event=object_type.is_event) for f in bound.fields)
         self._positions = {f.target: i for i, f in enumerate(self._fields)}
-        self._select = tuple(_wire(f, dialect) for f in bound.fields)
+        self._select = tuple(_wire(i, f, dialect) for i, f in enumerate(bound.fields))
+        self._lookups = tuple(
+            (i, f.mapping.source, dialect.quote(f.name))
+            for i, f in enumerate(bound.fields)
+            if isinstance(f.mapping.source, Lookup)
+        )
         self._fixed: dict[str, Any] = dict(object_type.constants)
         match = bound.sync.match
         self._key_name = object_type.fields[match.field].json_name if match else None
@@ -93,6 +98,15 @@ class PayloadWriter:
     def select(self) -> tuple[str, ...]:
         """The SQL expressions to fetch from the plan table (aliased `p`), head first."""
         return (*(f"p.{c}" for c in HEAD), *self._select)
+
+    def joins(self, lookups: str) -> str:
+        """The joins that `select` needs besides the plan table: one to the look-ups for each field that is one."""
+        return "".join(
+            f"\nleft join (select key, min(planhat_id) as planhat_id, count(distinct planhat_id) as persons "
+            f"from {lookups} where object = '{source.object}' and key_field = '{source.by}' group by key) l{i} "
+            f"on l{i}.key = p.{column} and l{i}.persons = 1"
+            for i, source, column in self._lookups
+        )
 
     def batches(self, rows: Iterable[Row], *, whole: bool = False) -> list[Batch]:
         """Encode fetched rows, grouped by batch number.
@@ -165,6 +179,8 @@ class PayloadWriter:
 def _field(bound: BoundField, *, event: bool) -> _Field:
     mapping = bound.mapping
     convert = bound.conversion.convert
+    if isinstance(mapping.source, Lookup):
+        convert = _person
     if isinstance(mapping.source, Constant):
         constant = mapping.source.value
         convert = lambda _: constant  # noqa: E731 - closes over this field's value
@@ -179,6 +195,14 @@ def _field(bound: BoundField, *, event: bool) -> _Field:
     )
 
 
-def _wire(field: BoundField, dialect: Dialect) -> str:
+def _person(planhat_id: str) -> str:
+    if not planhat_id:
+        raise BadValueError("Planhat has nobody with this key, or several")
+    return planhat_id
+
+
+def _wire(number: int, field: BoundField, dialect: Dialect) -> str:
     column = f"p.{dialect.quote(field.name)}"
+    if isinstance(field.mapping.source, Lookup):
+        return f"case when {column} is not null then coalesce(l{number}.planhat_id, '') end"
     return dialect.wire(column, field.kind, field.conversion.form)

@@ -1,12 +1,13 @@
-"""Single-record calls: creates whose answer alone names the new id, and deletes."""
+"""Single-record calls: creates whose answer alone names the new id, updates of what has no bulk call, and deletes."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from planhat_dbt.deliver.courier import Calls, Limits, Tally, unsent
-from planhat_dbt.deliver.find import Finder, IdNotKnownError
+import orjson
+
+from planhat_dbt.deliver.courier import GONE, Calls, Limits, Tally, unsent
 from planhat_dbt.outcome import BatchOutcome, FoundId
 from planhat_dbt.planhat import CallError, read_message
 
@@ -55,13 +56,52 @@ class CreateCourier:
         tally.ids.append(FoundId(row.key, planhat_id, created=True))
 
 
+class UpdateCourier:
+    """Changes records one by one, by their Planhat id: custom fields have no bulk call (planhat-api §4)."""
+
+    def __init__(self, calls: Calls, path: str, *, revives: bool) -> None:
+        """Make a courier; `revives` says whether a record that is gone is to be made anew."""
+        self._calls = calls
+        self._path = path
+        self._revives = revives
+
+    def deliver(self, batch: Batch) -> BatchOutcome:
+        """Send the rows of a batch in order."""
+        tally = Tally(batch)
+        for row in batch.rows:
+            if tally.stop:
+                tally.hold([row], "not_sent", "not sent: " + tally.stop.message)
+            else:
+                self._update(row, tally)
+        return tally.outcome()
+
+    def _update(self, row: SentRow, tally: Tally) -> None:
+        item = orjson.loads(row.item)
+        planhat_id = item.pop("_id")  # in the body it may be refused (planhat-api §13 no. 23)
+        try:
+            answer = self._calls.update(self._path, planhat_id, orjson.dumps(item))
+        except CallError as error:
+            tally.calls += error.attempts
+            tally.fail([row], error)
+            return
+        tally.calls += answer.attempts
+        tally.http_status = answer.status
+        if answer.ok:
+            tally.updated += 1
+        elif answer.status != 404:
+            tally.refuse(row, "refused", f"{answer.status}: {read_message(answer.body)}"[:500])
+        elif self._revives:
+            tally.again.append(row.row)
+        else:
+            tally.hold([row], "no_match", GONE)
+
+
 class DeleteCourier:
     """Deletes records by their Planhat id, several calls in flight; 404 means it is already gone."""
 
-    def __init__(self, calls: Calls, path: str, finder: Finder, limits: Limits, breaker: Breaker) -> None:
+    def __init__(self, calls: Calls, path: str, limits: Limits, breaker: Breaker) -> None:
         self._calls = calls
         self._path = path
-        self._finder = finder
         self._limits = limits
         self._breaker = breaker
 
@@ -77,9 +117,6 @@ class DeleteCourier:
         for row in batch.rows:
             try:
                 self._delete(row, tally)
-            except IdNotKnownError as error:
-                tally.calls += error.calls
-                tally.hold([row], "no_id", str(error))
             except CallError as error:
                 tally.calls += error.attempts
                 tally.fail([row], error)
@@ -88,14 +125,9 @@ class DeleteCourier:
         return outcome
 
     def _delete(self, row: SentRow, tally: Tally) -> None:
-        planhat_id = row.planhat_id
-        if not planhat_id:
-            found = self._finder.find(row)
-            tally.calls += found.calls
-            planhat_id = found.planhat_id
-        if not planhat_id:
-            return  # nothing of that key in Planhat: there is nothing left to delete
-        answer = self._calls.delete(self._path, planhat_id)
+        if not row.planhat_id:
+            return  # look-ups found nothing of that key in Planhat: there is nothing left to delete
+        answer = self._calls.delete(self._path, row.planhat_id)
         tally.calls += answer.attempts
         tally.http_status = answer.status
         if not (answer.ok or answer.status == 404):

@@ -81,7 +81,7 @@ TASK = ObjectType(
     company_field="companyId",
     key_scope=Scope.TENANT,
     page_size=10000,
-    list_filters=frozen(isArchived="true"),
+    hidden_flag="isArchived",
     fields=fields(
         company="companyId!",
         text="mainType! sourceId action description type status repeat ownerName~ companyName- snippet-",
@@ -104,6 +104,7 @@ TICKET = ObjectType(
     company_field="companyId",
     key_scope=Scope.TENANT,
     one_of=(("companyExternalId", "domains", "companyId"),),
+    single_reads=False,
     page_size=10000,
     fields=fields(
         text="sourceId! email! companyExternalId source title description url type severity product status "

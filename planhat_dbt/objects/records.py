@@ -45,6 +45,7 @@ COMPANY = ObjectType(
     path_keys=BOTH,
     key_scope=Scope.TENANT,
     page_size=5000,
+    lean_list=True,
     fields=fields(
         text="name! externalId sourceId slug- phase~ status~ description address country city zip "
         "phonePrimary web lastTouchType-",
@@ -94,7 +95,7 @@ ENDUSER = ObjectType(
     path_keys=BOTH,
     company_field="companyId",
     one_of=(("email", "externalId", "sourceId"),),
-    list_filters=frozen(archived="true"),
+    hidden_flag="archived",
     aliases=("end_user", "end_users"),
     fields=fields(
         company="companyId",

@@ -105,6 +105,12 @@ class ObjectType:
     """Largest legal `limit` of its list."""
     list_filters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Query parameters an existence check by list must send, so that nothing is hidden (§12.11)."""
+    hidden_flag: str = ""
+    """The flag that hides a record from lists, and the parameter that asks for it (§7: archived ones)."""
+    lean_list: bool = False
+    """Whether `GET /leancompanies` names all records with their keys in one call (§7)."""
+    single_reads: bool = True
+    """Whether `GET /path/{id}` exists."""
     aliases: tuple[str, ...] = ()
     """Other spellings accepted in a declaration."""
 
@@ -112,6 +118,16 @@ class ObjectType:
     def is_event(self) -> bool:
         """Insert-only, sent once."""
         return self.kind is Kind.EVENT
+
+    def path_prefix(self, key: str) -> str | None:
+        """What goes before a value of this key in `GET /path/{…}`; None: it cannot be read so."""
+        if not self.single_reads:
+            return None
+        return "" if key == "_id" else self.path_keys.get(key)
+
+    def needs_company(self, key: str) -> bool:
+        """Whether a key says who is meant only together with the company (§3.1)."""
+        return self.key_scope is Scope.COMPANY and key not in ("_id", "sourceId")
 
     @property
     def required(self) -> tuple[str, ...]:

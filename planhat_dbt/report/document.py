@@ -48,6 +48,8 @@ def _plan(result: SyncResult) -> dict[str, Any]:
         "rows_known": plan.rows_known,
         "operations": {o.value: n for o, n in plan.operations.items()},
         "set_aside": dict(plan.set_aside),
+        "noted": dict(plan.noted),
+        "to_look_up": plan.to_look_up,
         "calls": plan.calls,
         "samples": [
             {
@@ -84,6 +86,7 @@ def result_document(result: RunResult) -> dict[str, Any]:
                 "reason": r.reason or None,
                 "rows_in_model": r.plan.rows_in_model if r.plan else None,
                 **asdict(r.counts),
+                "noted": dict(r.plan.noted) if r.plan else {},
                 "calls": r.calls,
                 "seconds_compare": round(r.seconds_compare, 3),
                 "seconds_deliver": round(r.seconds_deliver, 3),

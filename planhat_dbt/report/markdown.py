@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.plan import Operation
-from planhat_dbt.report.wording import SIGNS, counted, estimate, number, value
+from planhat_dbt.report.wording import SIGNS, counted, estimate, notes, number, value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ def plan_markdown(target: str, results: Sequence[SyncResult], calls_per_minute: 
     rows = sum(r.plan.rows_to_send for r in results if r.plan)
     lines += ["", f"{counted(rows, 'row')} in {estimate(results, calls_per_minute)}.", ""]
     lines += [f"- **{r.sync}** {r.status.value}: {_escaped(r.reason)}" for r in results if r.reason]
+    lines += [f"- **{r.sync}**: {note}" for r in results for note in notes(r)]
     lines += _samples(results)
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planhat_dbt.plan import Operation
-from planhat_dbt.report.wording import SIGNS, counted, estimate, number, printable, value
+from planhat_dbt.report.wording import SIGNS, counted, estimate, notes, number, printable, value
 from planhat_dbt.result import Status
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def show_plan(target: str, results: Sequence[SyncResult], calls_per_minute: int)
             for sample in result.plan.samples:
                 _show_sample(console, sample)
     _show_reasons(console, results)
+    _show_notes(console, results)
     to_send = sum(r.plan.rows_to_send for r in results if r.plan)
     console.print(
         f"\nTarget {target}: {counted(to_send, 'row')} in {estimate(results, calls_per_minute)}. Nothing was sent."
@@ -123,6 +124,7 @@ def show_result(result: RunResult) -> None:
     )
     _print_table(console, heads, rows)
     _show_reasons(console, result.results)
+    _show_notes(console, result.results)
     totals = result.totals
     seconds = (result.finished_at - result.started_at).total_seconds()
     console.print(
@@ -177,6 +179,14 @@ def _show_reasons(console: Console, results: Sequence[SyncResult]) -> None:
         line = Text(f"{result.sync} {result.status.value}: ", _STATUS_STYLES[result.status])
         line.append(result.reason, "default")
         console.print(line, soft_wrap=True)
+
+
+def _show_notes(console: Console, results: Sequence[SyncResult]) -> None:
+    lines = [f"{result.sync}: {note}." for result in results for note in notes(result)]
+    if lines:
+        console.print()
+    for line in lines:
+        console.print(Text(line, "dim"), soft_wrap=True)
 
 
 def _print_table(console: Console, heads: Sequence[str], rows: list[list[Text]]) -> None:

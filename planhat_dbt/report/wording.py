@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 SIGNS = {Operation.INSERT: "+", Operation.UPDATE: "~", Operation.CLEAR: "○", Operation.DELETE: "-"}
 _VALUE_WIDTH = 40
+_LOOKED_UP = {
+    "update": "those not found are held (no_match)",
+    "insert": "those found are left alone",
+    "upsert": "what is sent depends on what is found",
+}
 
 
 def number(count: int) -> str:
@@ -49,6 +54,27 @@ def estimate(results: Sequence[SyncResult], calls_per_minute: int) -> str:
     waits = max(0, (main - 1) // calls_per_minute)
     time = f", at least {waits} min at {calls_per_minute} calls a minute" if waits else ""
     return f"{counted(calls, 'call')}{time}"
+
+
+def notes(result: SyncResult) -> list[str]:
+    """Say of a sync what its counts do not: rows to be looked up first, rows that mode insert leaves alone."""
+    plan = result.plan
+    if plan is None:
+        return []
+    lines = []
+    if plan.to_look_up:
+        verb = "is" if plan.to_look_up == 1 else "are"
+        lines.append(
+            f"{counted(plan.to_look_up, 'row')} {verb} looked up in Planhat by key first: the calls come on top, and "
+            f"{_LOOKED_UP.get(result.mode, _LOOKED_UP['upsert'])}"
+        )
+    if existing := plan.noted.get("existing"):
+        verb = "is" if existing == 1 else "are"
+        lines.append(f"{counted(existing, 'row')} {verb} in Planhat already, and left alone (mode insert)")
+    if changed := plan.noted.get("changed_after_insert"):
+        what = "it was" if changed == 1 else "they were"
+        lines.append(f"{counted(changed, 'row')} changed after {what} created, and left alone (mode insert)")
+    return lines
 
 
 def _is_event(result: SyncResult) -> bool:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from planhat_dbt.binding import BindingError, BoundSync, bind
-from planhat_dbt.compare import Comparison, create_plan, drop_plan
+from planhat_dbt.compare import CREATE_BATCH_ROWS, Comparison, create_plan, drop_plan, in_need_of_lookup
 from planhat_dbt.declaration import missing_columns
+from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
 from planhat_dbt.errors import FailedError
-from planhat_dbt.objects import Kind
 from planhat_dbt.parents import parent_checks
-from planhat_dbt.plan import REJECTED_CODES, Operation, SampleRow, SyncPlan
+from planhat_dbt.plan import NOTED_CODES, REJECTED_CODES, Operation, SampleRow, SyncPlan
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, resynced
 
@@ -45,6 +45,7 @@ class Compared:
 
     bound: BoundSync
     mapping: MappingRecord
+    comparison: Comparison
     plan: SyncPlan
     had_prior: bool
     """Whether the plan holds keys that the snapshot table already knows."""
@@ -53,16 +54,6 @@ class Compared:
     def sync(self) -> Sync:
         """The declaration."""
         return self.bound.sync
-
-
-def creates_singly(sync: Sync) -> bool:
-    """Whether new records of a sync travel one by one: only then does the answer tie an id to our key."""
-    return sync.object.kind is Kind.RECORD and sync.match is None
-
-
-def sent_once(sync: Sync) -> bool:
-    """Whether a row in doubt must not be sent again by itself."""
-    return sync.object.is_event or creates_singly(sync)
 
 
 def bind_all(
@@ -134,7 +125,8 @@ def ensure_sync_tables(
     present = existing_tables(session, tables)
     for sync in (b.sync for b in bound.values()):
         if f"plan__{sync.name}" in present:
-            journal.settle(session, sync.name, once=sent_once(sync))
+            manner = manner_of(sync)
+            journal.settle(session, sync.name, in_doubt=manner.sent_once or manner.finds_first)
     known = {t.removeprefix("snapshot__") for t in present if t.startswith("snapshot__")} | set(bound)
     ready = {}
     for name, b in bound.items():
@@ -148,7 +140,6 @@ def compare(
     session: Session,
     context: Context,
     tables: StateTables,
-    journal: Journal,
     ready: Ready,
     *,
     planned_parents: frozenset[str] | None = None,
@@ -160,12 +151,10 @@ def compare(
         session: An open session.
         context: The run's context.
         tables: The state tables.
-        journal: The run's journal.
         ready: The sync.
         planned_parents: For a plan that is only shown: syncs whose planned inserts count as sent.
         samples: Rows of each operation to read for show.
     """
-    shown_only = planned_parents is not None
     started = time.monotonic()
     bound, mapping = ready.bound, ready.mapping
     sync = bound.sync
@@ -175,21 +164,25 @@ def compare(
         bound=bound,
         mapping=mapping,
         checks=checks,
-        batch_rows=context.settings.batch_rows,
-        single_creates=creates_singly(sync),
-        has_unknown=sent_once(sync) and failing.get("unknown", 0) > 0,
+        batch_rows=context.settings.batch_rows if sync.object.bulk else CREATE_BATCH_ROWS,
+        has_unknown=manner_of(sync).sent_once and failing.get("unknown", 0) > 0,
         known_parents=ready.known_parents,
         planned_parents=planned_parents or frozenset(),
     )
     session.execute(drop_plan(tables, sync.name))
     session.execute(create_plan(tables, comparison))
-    if not shown_only:
-        _set_aside(session, tables, journal, sync)
-    plan, had_prior = _count(session, context, tables, bound)
+    plan, had_prior = _count(session, tables, comparison, single_creates=comparison.single_creates)
     if samples:
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
-    return Compared(bound, mapping, plan, had_prior)
+    return Compared(bound, mapping, comparison, plan, had_prior)
+
+
+def recount(session: Session, tables: StateTables, compared: Compared, *, single_creates: bool) -> Compared:
+    """Count a plan again that was settled."""
+    plan, had_prior = _count(session, tables, compared.comparison, single_creates=single_creates)
+    plan = replace(plan, to_look_up=0, changes_to_look_up=0, seconds=compared.plan.seconds)
+    return replace(compared, plan=plan, had_prior=had_prior)
 
 
 def failing_rows(session: Session, tables: StateTables, sync: str) -> int:
@@ -214,16 +207,19 @@ def _failing(session: Session, tables: StateTables, sync: str) -> dict[str, int]
     return {status: int(count) for status, count in found}
 
 
-def _set_aside(session: Session, tables: StateTables, journal: Journal, sync: Sync) -> None:
+def set_aside(session: Session, tables: StateTables, journal: Journal, sync: Sync) -> None:
     """Enter rows that are not sent into `failures`, and forget failures whose row is fine or gone."""
     plan, name = tables.plan(sync.name), tables.dialect.literal(sync.name)
     # What must not be sent twice stays in doubt until somebody decides; all else was just compared again.
-    kept = " and not (status = 'unknown' and operation = 'insert')" if sent_once(sync) else ""
-    rejected = ", ".join(tables.dialect.literal(c) for c in sorted(REJECTED_CODES))
+    once = manner_of(sync).sent_once
+    kept = " and not (status = 'unknown' and operation = 'insert')" if once else ""
+    rejected = _listed(tables, REJECTED_CODES)
+    noted = _listed(tables, NOTED_CODES)
     with session.transaction():
         session.execute(
             f"delete from {tables.failures} where sync = {name}{kept} "
-            f"and not exists (select 1 from {plan} p where coalesce(p._key, '') = {tables.failures}.key)"
+            f"and not exists (select 1 from {plan} p where coalesce(p._key, '') = {tables.failures}.key "
+            f"and coalesce(p._code, '') not in ({noted}))"
         )
         journal.merge_failures(
             session,
@@ -232,28 +228,40 @@ def _set_aside(session: Session, tables: StateTables, journal: Journal, sync: Sy
             f"  case when min(_code) in ({rejected}) then 'rejected' else 'held' end as status, min(_code) as code,\n"
             "  case when count(*) > 1 then min(_message) || ' (' || cast(count(*) as "
             f"{tables.dialect.text}) || ' rows)' else min(_message) end as message\n"
-            f"from {plan} where _code is not null and _code <> 'unknown' group by coalesce(_key, '')",
+            f"from {plan} where _code is not null and _code not in ('unknown', {noted}) "
+            "group by coalesce(_key, '')",
         )
 
 
+def _listed(tables: StateTables, codes: frozenset[str]) -> str:
+    return ", ".join(tables.dialect.literal(c) for c in sorted(codes))
+
+
 def _count(
-    session: Session, context: Context, tables: StateTables, bound: BoundSync
+    session: Session,
+    tables: StateTables,
+    comparison: Comparison,
+    *,
+    single_creates: bool,
 ) -> tuple[SyncPlan, bool]:
-    sync, plan = bound.sync, tables.plan(bound.name)
+    sync = comparison.bound.sync
     operations: dict[Operation, int] = {}
-    set_aside: dict[str, int] = {}
-    prior = to_find = 0
-    for operation, code, rows, known, without_id in session.rows(
-        f"select _operation, _code, count(*), count(_prior), "
-        f"sum(case when _operation in ('clear', 'delete') and _planhat_id is null then 1 else 0 end) "
-        f"from {plan} group by _operation, _code"
+    aside: dict[str, int] = {}
+    noted: dict[str, int] = {}
+    prior = to_find = changes_to_find = 0
+    for operation, code, rows, known, in_need in session.rows(
+        f"select p._operation, p._code, count(*), count(p._prior), "
+        f"sum(case when {in_need_of_lookup(comparison)} then 1 else 0 end) "
+        f"from {tables.plan(sync.name)} p group by p._operation, p._code"
     ):
         if operation:
             operations[Operation(operation)] = operations.get(Operation(operation), 0) + int(rows)
             prior += int(known)
-            to_find += int(without_id)
+            to_find += int(in_need)
+            changes_to_find += int(in_need) if operation in ("insert", "update") else 0
         else:
-            set_aside[code] = set_aside.get(code, 0) + int(rows)
+            kind = noted if code in NOTED_CODES else aside
+            kind[code] = kind.get(code, 0) + int(rows)
     in_model = session.rows(f"select count(*) from {sync.model.relation.rendered}")[0][0]
     in_planhat = session.rows(f"select count(*) from {tables.snapshot(sync.name)} where {HAS_VALUES}")[0][0]
     counted = SyncPlan(
@@ -264,10 +272,12 @@ def _count(
         rows_in_model=int(in_model),
         rows_known=int(in_planhat),
         operations=operations,
-        set_aside=set_aside,
-        batch_rows=context.settings.batch_rows,
-        single_calls=creates_singly(sync),
-        ids_to_find=to_find,
+        set_aside=aside,
+        batch_rows=comparison.batch_rows,
+        single_calls=single_creates,
+        to_look_up=to_find,
+        changes_to_look_up=changes_to_find,
+        noted=noted,
     )
     return counted, prior > 0
 

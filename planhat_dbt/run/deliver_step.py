@@ -11,13 +11,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.compare import DELETE_BATCHES_FROM
+from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.breaker import Breaker
 from planhat_dbt.deliver.payload import PayloadWriter
 from planhat_dbt.parents import child_references
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import AccessDeniedError, CallError
 from planhat_dbt.result import Counts
-from planhat_dbt.run.compare_step import Compared, creates_singly
 from planhat_dbt.run.phases import Phase, change_phases, creates, removal_phases
 from planhat_dbt.state.journal import Window
 from planhat_dbt.state.layout import existing_tables
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from planhat_dbt.errors import PlanhatDbtError
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.parents import ChildReference
+    from planhat_dbt.run.compare_step import Compared
     from planhat_dbt.run.context import Listener
     from planhat_dbt.run.desk import Desk
     from planhat_dbt.run.phases import Courier
@@ -135,8 +136,10 @@ class _Deliverer:
         return Window(left.first, number - 1), batches
 
     def _fetch(self, session: Session, where: str) -> Iterator[tuple[object, ...]]:
-        plan = self._desk.tables.plan(self._compared.sync.name)
-        query = f"select {', '.join(self._writer.select)} from {plan} p where {where}"
+        tables = self._desk.tables
+        joins = self._writer.joins(tables.lookups)
+        source = f"{tables.plan(self._compared.sync.name)} p{joins}"
+        query = f"select {', '.join(self._writer.select)} from {source} where {where}"
         return chain.from_iterable(session.stream(query, _FETCH))
 
     def _send_whole(
@@ -148,7 +151,7 @@ class _Deliverer:
         with self._desk.context.warehouse.open() as session:
             where = f"p._row in ({', '.join(map(str, rows))})"
             batches = self._writer.batches(self._fetch(session, where), whole=True)
-            if creates_singly(self._compared.sync):
+            if manner_of(self._compared.sync).creates is Creates.SINGLY:
                 courier = creates(self._desk, self._compared, self._breaker)
                 with (
                     session.transaction()

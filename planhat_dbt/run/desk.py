@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planhat_dbt.deliver.courier import Calls, Limits
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from planhat_dbt.state.journal import Journal
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.state.lease import Lease
+    from planhat_dbt.state.lookups import Lookups
     from planhat_dbt.state.runs import RequestRow, RunLog
 
 
@@ -32,6 +33,13 @@ class Desk:
     """Says which batch the next calls belong to."""
     stopping: Callable[[], bool]
     """Whether the run has been asked to end."""
+    pause: Callable[[float], object]
+    """Waits so many seconds, less if the run is asked to end."""
+    lookups: Lookups
+    listed: set[tuple[str, str]] = field(default_factory=set)
+    """Objects whose list was read to its end in this run, and by which key."""
+    touched: set[str] = field(default_factory=set)
+    """Objects that syncs of this run have changed since they were last looked up."""
 
     @property
     def limits(self) -> Limits:

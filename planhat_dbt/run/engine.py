@@ -15,9 +15,11 @@ from uuid_utils import uuid7
 
 from planhat_dbt import __version__
 from planhat_dbt.declaration.error import DeclarationError
+from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.errors import FailedError, PlanhatDbtError, RefusedError
 from planhat_dbt.gate import check_gate
 from planhat_dbt.guards import check_plan
+from planhat_dbt.planhat import AccessDeniedError, NotSentError, StoppedError
 from planhat_dbt.result import Counts, RunResult, Status, SyncResult
 from planhat_dbt.run.calls import CallBook
 from planhat_dbt.run.compare_step import (
@@ -27,15 +29,17 @@ from planhat_dbt.run.compare_step import (
     ensure_sync_tables,
     failing_rows,
     removal_keys,
-    sent_once,
+    set_aside,
 )
 from planhat_dbt.run.deliver_step import Delivery, deliver_changes, deliver_removals, hold_removals
 from planhat_dbt.run.desk import Desk
 from planhat_dbt.run.ledger import Entry
+from planhat_dbt.run.lookup_step import look_up, wants_lookups
 from planhat_dbt.settings import OnUnknown
-from planhat_dbt.state.journal import Journal, utc_now
+from planhat_dbt.state.journal import ALL, Journal, utc_now
 from planhat_dbt.state.layout import StateTables, ensure_tables, existing_tables
 from planhat_dbt.state.lease import Lease
+from planhat_dbt.state.lookups import Lookups
 from planhat_dbt.state.runs import RunLog, RunRow
 from planhat_dbt.state.snapshot import keep_mapping
 from planhat_dbt.state.tenant import check_tenant
@@ -104,7 +108,9 @@ class Run:
         with self._context.warehouse.open() as session, self._leased(session):
             self._prepare(session)
             return sum(
-                self._decide(session, s.name, decision, keys) for s in self._context.syncs if sent_once(s)
+                self._decide(session, s.name, decision, keys)
+                for s in self._context.syncs
+                if manner_of(s).sent_once
             )
 
     def sync(self, endpoint: Endpoint, client_settings: ClientSettings) -> RunResult:
@@ -160,7 +166,7 @@ class Run:
         ready = ensure_sync_tables(session, context, self._tables, self._journal, bound)
         for entry in ungated:
             entry.ready = ready[entry.sync.name]
-            if sent_once(entry.sync):
+            if manner_of(entry.sync).sent_once:
                 self._decide(session, entry.sync.name, context.settings.on_unknown)
         return entries
 
@@ -186,24 +192,26 @@ class Run:
             session,
             context,
             self._tables,
-            self._journal,
             entry.ready,
             planned_parents=planned_parents,
             samples=samples,
         )
         entry.compared, entry.seconds_compare = compared, compared.plan.seconds
+        self._guard(session, entry, compared)
+        self._listener.planned(compared.plan)
+        return compared
+
+    def _guard(self, session: Session, entry: Entry, compared: Compared) -> None:
         refusal = check_plan(
             entry.sync,
             compared.plan,
-            allow_removals=entry.sync.name in context.overrides.removals,
-            allow_changes=entry.sync.name in context.overrides.changes,
+            allow_removals=entry.sync.name in self._context.overrides.removals,
+            allow_changes=entry.sync.name in self._context.overrides.changes,
         )
         if refusal:
             keys = removal_keys(session, self._tables, entry.sync.name, removals=refusal.what == "removals")
             entry.refusal = replace(refusal, keys=keys)
             entry.status, entry.reason = Status.REFUSED, str(entry.refusal)
-        self._listener.planned(compared.plan)
-        return compared
 
     def _deliver_all(
         self, entries: list[Entry], endpoint: Endpoint, client_settings: ClientSettings
@@ -222,6 +230,8 @@ class Run:
                 self._book.take,
                 self._book.enter,
                 self.stop.is_set,
+                self.stop.wait,
+                Lookups(self._tables, self._run_id),
             )
             for entry in entries:
                 if stopped_by or self.stop.is_set():
@@ -260,16 +270,53 @@ class Run:
             with session.transaction():
                 self._lease.renew(session)
             compared = self._compare(session, entry)
-            plan = compared.plan
-            entry.counts += Counts(held=plan.held, rejected=plan.rejected, unknown=plan.unknown)
-            if entry.status is None and plan.rows_to_send:
+        stopped_by = None
+        if entry.status is None and wants_lookups(compared, self._context.settings.single_insert_rows):
+            stopped_by = self._look_up(desk, entry, compared)
+            compared = entry.compared or compared
+        plan = compared.plan
+        entry.counts += Counts(held=plan.held, rejected=plan.rejected, unknown=plan.unknown)
+        with self._context.warehouse.open() as session:
+            set_aside(session, self._tables, self._journal, entry.sync)
+            if stopped_by or entry.status is Status.FAILED:
+                self._hold_all(session, entry)
+            elif entry.status is None and plan.rows_to_send:
                 with session.transaction():
+                    self._lease.renew(session)
                     self._journal.plan_batches(session, entry.sync.name)
                     if entry.ready and entry.ready.resync:
                         keep_mapping(session, self._tables, entry.sync.name, compared.mapping)
         if entry.status is not None or not plan.changes:
-            return None
+            return stopped_by
+        desk.touched.add(entry.sync.object.name)
         return self._take_in(entry, deliver_changes, desk)
+
+    def _look_up(self, desk: Desk, entry: Entry, compared: Compared) -> PlanhatDbtError | None:
+        """Settle a plan; what stops it stops this sync, or the run if Planhat cannot be asked at all."""
+        started = time.monotonic()
+        try:
+            entry.compared = look_up(desk, compared)
+        except StoppedError as error:
+            entry.status, entry.reason = Status.INTERRUPTED, error.message
+            return error
+        except FailedError as error:
+            entry.status, entry.reason = Status.FAILED, error.message
+            unreachable = isinstance(error, NotSentError) and error.status is None
+            ends_run = unreachable or isinstance(error, AccessDeniedError)
+            return error if ends_run or self._context.overrides.fail_fast else None
+        finally:
+            entry.seconds_deliver += time.monotonic() - started
+        with self._context.warehouse.open() as session:
+            self._guard(session, entry, entry.compared)
+        return None
+
+    def _hold_all(self, session: Session, entry: Entry) -> None:
+        """Enter every row of a plan that will not be delivered as held; the next run finds them again."""
+        with session.transaction():
+            self._lease.renew(session)
+            held = self._journal.hold(session, entry.sync.name, ALL, f"not sent: {entry.reason}")
+        entry.counts += Counts(held=held)
+        entry.removals_begun = True
 
     def _removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
         entry.removals_begun = True

@@ -12,14 +12,14 @@ from planhat_dbt.compare import (
     CREATE_BATCHES_FROM,
     DELETE_BATCHES_FROM,
 )
+from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.bulk import BulkCourier
 from planhat_dbt.deliver.clears import ClearCourier
 from planhat_dbt.deliver.courier import unsent
 from planhat_dbt.deliver.events import EventCourier
-from planhat_dbt.deliver.find import Finder
-from planhat_dbt.deliver.singles import CreateCourier, DeleteCourier
+from planhat_dbt.deliver.keyless import KeylessCourier
+from planhat_dbt.deliver.singles import CreateCourier, DeleteCourier, UpdateCourier
 from planhat_dbt.plan import Operation
-from planhat_dbt.run.compare_step import Compared, creates_singly
 from planhat_dbt.state.journal import Window
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from planhat_dbt.deliver.breaker import Breaker
     from planhat_dbt.deliver.payload import Batch
     from planhat_dbt.outcome import BatchOutcome
+    from planhat_dbt.run.compare_step import Compared
     from planhat_dbt.run.desk import Desk
 
     Courier = Callable[[Sequence[Batch]], list[BatchOutcome]]
@@ -74,27 +75,30 @@ def change_phases(desk: Desk, compared: Compared, breaker: Breaker) -> Iterator[
             1, math.ceil(inserts / size), EVENT_WINDOW_BATCHES, in_turn(desk, sync.name, events, breaker)
         )
         return
-    if creates_singly(sync):
+    if plan.single_calls:
         batches = math.ceil(inserts / CREATE_BATCH_ROWS)
         yield Phase(CREATE_BATCHES_FROM, batches, 1, creates(desk, compared, breaker))
         inserts = 0
-    bulk = in_turn(desk, sync.name, _bulk(desk, compared), breaker)
-    yield Phase(1, math.ceil((inserts + updates) / size), WINDOW_BATCHES, bulk)
+    elif sync.match is None:  # mode insert only: there are no updates
+        keyless = KeylessCourier(desk.calls, sync.object.path, desk.limits)
+        yield Phase(1, math.ceil(inserts / size), 1, in_turn(desk, sync.name, keyless, breaker))
+        return
+    changes = in_turn(desk, sync.name, _updates(desk, compared), breaker)
+    yield Phase(1, math.ceil((inserts + updates) / size), WINDOW_BATCHES, changes)
 
 
 def removal_phases(desk: Desk, compared: Compared, breaker: Breaker) -> Iterator[Phase]:
     """Clears and deletes of one sync."""
     sync, plan = compared.sync, compared.plan
     clears, deletes = plan.count(Operation.CLEAR), plan.count(Operation.DELETE)
-    finder = Finder(desk.calls, sync)
-    clear = ClearCourier(desk.calls, _bulk(desk, compared), sync.object.path, _only_to_find(compared), finder)
+    clear = ClearCourier(desk.calls, _updates(desk, compared), sync.object.path)
     yield Phase(
         CLEAR_BATCHES_FROM,
         math.ceil(clears / plan.batch_rows),
         WINDOW_BATCHES,
         in_turn(desk, sync.name, clear, breaker),
     )
-    delete = DeleteCourier(desk.calls, sync.object.path, finder, desk.limits, breaker)
+    delete = DeleteCourier(desk.calls, sync.object.path, desk.limits, breaker)
 
     def deletes_at_once(batches: Sequence[Batch]) -> list[BatchOutcome]:
         desk.enter_batch(sync.name, None)
@@ -126,14 +130,11 @@ def in_turn(desk: Desk, sync: str, courier: _OneBatch, breaker: Breaker) -> Cour
     return deliver
 
 
-def _bulk(desk: Desk, compared: Compared) -> BulkCourier:
-    match = compared.sync.match.field if compared.sync.match else None
-    return BulkCourier(desk.calls, compared.sync.object.path, match, desk.limits)
-
-
-def _only_to_find(compared: Compared) -> tuple[str, ...]:
+def _updates(desk: Desk, compared: Compared) -> _OneBatch:
+    """Whoever changes records of this object; with those that are created in bulk, in the same calls."""
     sync = compared.sync
-    names: list[str] = [sync.match.field] if sync.match else []
-    if sync.object.company_field:
-        names.append(sync.object.company_field)
-    return tuple(sync.object.fields[n].json_name for n in names)
+    creates = manner_of(sync).creates
+    if not sync.object.bulk:
+        return UpdateCourier(desk.calls, sync.object.path, revives=creates is Creates.SINGLY)
+    match = sync.match.field if sync.match else None
+    return BulkCourier(desk.calls, sync.object.path, match, desk.limits, creates=creates)

@@ -47,6 +47,10 @@ class Window:
         return f"p._batch between {self.first} and {self.last}"
 
 
+ALL: Final = Window(1, 2**31 - 1)
+"""Every batch of a plan."""
+
+
 class Journal:
     """Writes the journal of one run."""
 
@@ -55,11 +59,12 @@ class Journal:
         self._run = run_id
         self._literal = tables.dialect.literal
 
-    def settle(self, session: Session, sync: str, *, once: bool) -> int:
+    def settle(self, session: Session, sync: str, *, in_doubt: bool) -> int:
         """Close batches that an earlier run left in flight; call before its plan table is replaced.
 
-        Rows that may be sent twice are simply found again by the comparison. For those that must not
-        (`once`: events, keyless creates) the outcome is unknown, and they are held until somebody decides.
+        Rows that may be sent twice are simply found again by the comparison. Of those that must not (`in_doubt`) the
+        outcome is unknown: events and keyless creates are held until somebody decides, keys that can be found are
+        looked up.
 
         Returns:
             The rows that are now unknown.
@@ -72,7 +77,7 @@ class Journal:
             return 0
         lost = 0
         with session.transaction():
-            if once:
+            if in_doubt:
                 numbers = ", ".join(str(batch) for _, batch in left)
                 lost = self.merge_failures(
                     session,
@@ -127,6 +132,7 @@ class Journal:
         self._load(session, outcomes)
         now = utc_now()
         self._move_snapshot(session, bound, window, mapping_version, now, had_prior=had_prior)
+        self._bury_gone(session, bound.name, window)
         self._log_changes(session, bound.name, window, now)
         self._note_failures(session, bound.name, window)
         self._close_batches(session, bound.name, outcomes)
@@ -165,6 +171,27 @@ class Journal:
         session.execute(
             f"update {self._tables.plan(sync)} set _operation = 'insert', _planhat_id = null "
             f"where _row in ({', '.join(map(str, rows))})"
+        )
+
+    def note_existing(self, session: Session, bound: BoundSync, version: int) -> None:
+        """Enter rows of a settled plan that Planhat has already, as mode insert finds them; inside a transaction."""
+        plan, snapshot = self._tables.plan(bound.name), self._tables.snapshot(bound.name)
+        sync, run = self._literal(bound.name), self._literal(self._run)
+        existing = f"from {plan} p where p._code = 'existing'"
+        moment = f"cast({self._literal(utc_now().isoformat(sep=' '))} as {self._tables.dialect.timestamp})"
+        session.execute(f"delete from {snapshot} where _key in (select p._key {existing})")
+        session.execute(
+            f"insert into {snapshot} (_key, _planhat_id, _state, _origin, _mapping, _first_synced_at, _synced_at, "
+            f"_run_id)\nselect p._key, p._planhat_id, 'existing', 'matched', {int(version)}, {moment}, {moment}, {run} "
+            f"{existing}"
+        )
+        session.execute(
+            f"insert into {self._tables.changes} (run_id, sync, key, operation, planhat_id, status, "
+            f"{self._tables.dialect.quote('at')})\n"
+            f"select {run}, {sync}, p._key, 'insert', p._planhat_id, 'existing', {moment} {existing}"
+        )
+        session.execute(
+            f"delete from {self._tables.failures} where sync = {sync} and key in (select p._key {existing})"
         )
 
     def hold(self, session: Session, sync: str, window: Window, message: str) -> int:
@@ -267,6 +294,14 @@ class Journal:
         ]
         session.execute(
             f"insert into {snapshot} ({', '.join(columns)})\nselect {', '.join(values)}\n{accepted}"
+        )
+
+    def _bury_gone(self, session: Session, sync: str, window: Window) -> None:
+        """Forget the id of records that turned out to be gone, so that the next run looks their keys up again."""
+        session.execute(
+            f"update {self._tables.snapshot(sync)} set _state = 'deleted', _planhat_id = null where _key in ("
+            f"select p._key from {self._tables.plan(sync)} p join {_EXCEPTIONS} x on x._row = p._row "
+            f"where {window.where} and x._code = 'no_match')"
         )
 
     def _log_changes(self, session: Session, sync: str, window: Window, now: dt.datetime) -> None:

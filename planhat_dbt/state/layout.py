@@ -106,6 +106,14 @@ TABLES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("request", "text"),
         ("response", "text"),
     ),
+    "lookups": (
+        ("object", "text"),
+        ("key_field", "text"),
+        ("key", "text"),
+        ("planhat_id", "text"),
+        ("company_id", "text"),
+        ("run_id", "text"),
+    ),
     "meta": (("setting", "text"), ("value", "text"), ("updated_at", "timestamp")),
 }
 
@@ -141,6 +149,7 @@ class StateTables:
         self.changes = self.name("changes")
         self.failures = self.name("failures")
         self.requests = self.name("requests")
+        self.lookups = self.name("lookups")
         self.meta = self.name("meta")
 
     def name(self, table: str) -> str:

@@ -99,6 +99,14 @@ class DuckDBDialect:
             return f"case when {is_whole} then {whole} else {text} end"
         return text
 
+    def is_object_id(self, expression: str) -> str:
+        """Strip all hex digits from a text of the right length: nothing may be left."""
+        return f"length({expression}) = 24 and translate({expression}, '0123456789abcdef', '') = ''"
+
+    def contains(self, text: str, part: str) -> str:
+        """Look for one text in another."""
+        return f"position({part} in {text}) > 0"
+
     def fits(self, expression: str, type_name: str) -> str:
         """Cast without failing, and compare by value."""
         return f"try_cast({expression} as {type_name}) is not distinct from {expression}"

@@ -106,6 +106,12 @@ class Dialect(Protocol):
     def key_text(self, expression: str, kind: ColumnKind) -> str:
         """Write a key as text: `007` stays `007`, 1.0 is `1`."""
 
+    def is_object_id(self, expression: str) -> str:
+        """Test whether a text is a Planhat `_id`: 24 small hex characters."""
+
+    def contains(self, text: str, part: str) -> str:
+        """Test whether one text expression holds another."""
+
     def fits(self, expression: str, type_name: str) -> str:
         """Test whether a value, or NULL, is the same value in another type."""
 

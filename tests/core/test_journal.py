@@ -263,8 +263,8 @@ def test_settling_is_done_once(bench):
     crash(bench, "m")
     with bench.session() as session:
         journal = Journal(bench.tables, "next")
-        assert journal.settle(session, "m", once=True) == 1
-        assert journal.settle(session, "m", once=True) == 0
+        assert journal.settle(session, "m", in_doubt=True) == 1
+        assert journal.settle(session, "m", in_doubt=True) == 0
 
 
 # -- the run log

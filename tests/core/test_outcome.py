@@ -28,7 +28,7 @@ def plan(**facts) -> SyncPlan:
         ({"clear": 5001}, {}, 2),
         ({"insert": 1, "clear": 1}, {}, 2),
         ({"delete": 7}, {}, 7),
-        ({"delete": 7}, {"ids_to_find": 3}, 10),
+        ({"delete": 7}, {"to_look_up": 3}, 7),
         ({"insert": 7, "update": 7}, {"single_calls": True}, 8),
         ({"insert": 1_000_000}, {}, 200),
     ],

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-
-import pytest
-from harness import Project
 
 from docs.pages import DOCS, code_blocks
 from planhat_dbt.declaration.block import Block, Options
 from planhat_dbt.objects import FieldType
-from planhat_dbt.sandbox import Sandbox
 from planhat_dbt.settings import ProjectSettings
 
 PAGE = DOCS / "declaration.md"
@@ -51,20 +46,6 @@ def test_every_field_type_is_told() -> None:
     section = TEXT.split("What each field type takes")[1].split("\n## ")[0]
     told = [line.strip("| ").split(" | ")[0] for line in section.splitlines() if line.startswith("| ")]
     assert [t.removesuffix(" (custom fields)") for t in told[1:]] == [t.value for t in FieldType]
-
-
-@pytest.mark.parametrize(
-    ("mode", "faulty"),
-    [({"mode": "update"}, True), ({"match": {"_id": "id"}}, True), ({}, False)],
-    ids=["update", "_id", "what it delivers"],
-)
-def test_what_is_said_to_be_refused_is_refused(tmp_path: Path, mode: dict[str, object], faulty: bool) -> None:
-    project = Project(tmp_path / "shop", Sandbox())
-    block = {"object": "company", "match": {"externalId": "id"}, "fields": {"name": "name"}}
-    project.model("companies", block | mode, {"id": "varchar", "name": "varchar"})
-    outcome = project.cli("validate")
-    assert outcome.code == (2 if faulty else 0)
-    assert ("is not delivered by this version" in outcome.err) is faulty
 
 
 def test_the_json_examples_are_json() -> None:

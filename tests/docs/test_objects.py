@@ -33,9 +33,3 @@ def test_what_the_page_says_of_single_objects() -> None:
     assert "`companyIds`, a list: `{company: <column>}`" in section("issue")
     assert "`type` is always `note`" in section("note")
     assert "| `mrr` | number | no |  |  |" in section("company")
-
-
-def test_what_this_version_refuses_is_said() -> None:
-    refused = [name for name, obj in OBJECTS.items() if not generator.is_sent(obj)]
-    assert refused == ["custom_field"]
-    assert "| refuses it: no bulk upsert |" in PAGE.read_text(encoding="utf-8")

@@ -174,7 +174,13 @@ def test_pages_filters_and_scopes():
         "nps": 10000,
         "churn": 1000,
     }
-    assert {o.name for o in OBJECTS.values() if o.list_filters} == {"enduser", "task", "nps"}
+    assert {o.name for o in OBJECTS.values() if o.list_filters} == {"nps"}
+    assert {o.name: o.hidden_flag for o in OBJECTS.values() if o.hidden_flag} == {
+        "enduser": "archived",
+        "task": "isArchived",
+    }
+    assert [o.name for o in OBJECTS.values() if o.lean_list] == ["company"]
+    assert [o.name for o in OBJECTS.values() if not o.single_reads] == ["ticket"]
     # An externalId is unique within a company, except where the object has none or no company (§3.1).
     scoped = {o.name for o in OBJECTS.values() if o.key_scope is Scope.COMPANY}
     assert scoped == {

@@ -206,8 +206,6 @@ def test_a_selection_of_disabled_syncs_is_told(project: Project) -> None:
         ("alerts", []),
         ("hook", True),
         ("hook", False),
-        ("single_insert_rows", 50),
-        ("single_insert_rows", 200),
     ],
 )
 def test_settings_without_effect_are_refused(project: Project, setting: str, value: Any) -> None:

@@ -1,0 +1,36 @@
+"""The comparison: one SQL statement that sets a model against its snapshot table and writes the plan table.
+
+Model and snapshot meet in one full join on the key, so each is scanned once; what is unchanged never leaves the
+engine. Only rows that differ are looked at further: is the value fit to be sent, is a required field there, has the
+parent reached Planhat, which fields changed from what to what. Where records must be found in Planhat first, a second
+statement settles the plan by what look-ups found. The texts are made here without a connection; `planhat_dbt.plan`
+reads what they wrote.
+"""
+
+from __future__ import annotations
+
+from planhat_dbt.compare.comparison import Comparison
+from planhat_dbt.compare.numbering import (
+    CLEAR_BATCHES_FROM,
+    CREATE_BATCH_ROWS,
+    CREATE_BATCHES_FROM,
+    DELETE_BATCHES_FROM,
+)
+from planhat_dbt.compare.searches import Search, in_need_of_lookup, people_searches, record_searches
+from planhat_dbt.compare.settle import settled_plan
+from planhat_dbt.compare.statement import create_plan, drop_plan
+
+__all__ = [
+    "CLEAR_BATCHES_FROM",
+    "CREATE_BATCHES_FROM",
+    "CREATE_BATCH_ROWS",
+    "DELETE_BATCHES_FROM",
+    "Comparison",
+    "Search",
+    "create_plan",
+    "drop_plan",
+    "in_need_of_lookup",
+    "people_searches",
+    "record_searches",
+    "settled_plan",
+]

@@ -1,0 +1,67 @@
+"""Rows and batches of a plan, numbered in one pass that needs no sort."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from planhat_dbt.binding import BoundSync
+    from planhat_dbt.warehouse.port import Dialect
+
+CREATE_BATCHES_FROM: Final = 500_001
+"""Creates that travel one by one are numbered from here, in small batches."""
+CREATE_BATCH_ROWS: Final = 20
+"""So many creates at most are in doubt after a crash."""
+CLEAR_BATCHES_FROM: Final = 1_000_001
+"""Batches of clears are numbered from here, so that one pass numbers all."""
+DELETE_BATCHES_FROM: Final = 2_000_001
+"""Deletes, one call each, are numbered from here."""
+
+PLAN_COLUMNS: Final = (
+    "_row",
+    "_batch",
+    "_operation",
+    "_code",
+    "_message",
+    "_key",
+    "_planhat_id",
+    "_prior",
+    "_origin",
+    "_first_synced_at",
+    "_changed",
+    "_changes",
+)
+"""The columns of every `plan__<sync>` before its mapped columns."""
+
+
+def phase(*, single_creates: bool) -> str:
+    """The way a row travels, as a number: 1 bulk, 2 clears, 3 deletes, 4 single creates, 0 not at all."""
+    inserts = 4 if single_creates else 1
+    return (
+        f"case _operation when 'insert' then {inserts} when 'update' then 1 when 'clear' then 2 "
+        "when 'delete' then 3 else 0 end as _phase"
+    )
+
+
+def numbered(dialect: Dialect, bound: BoundSync, batch_rows: int, source: str) -> str:
+    """Select the columns of a plan from `source`, which has them all but the numbers, and `_phase`."""
+    window = "over (rows between unbounded preceding and current row)"
+
+    def nth(way: int) -> str:
+        return f"(sum(case when _phase = {way} then 1 else 0 end) {window})"
+
+    batch = (
+        "cast(case _phase\n"
+        f"    when 1 then floor(({nth(1)} - 1) / {batch_rows}) + 1\n"
+        f"    when 2 then floor(({nth(2)} - 1) / {batch_rows}) + {CLEAR_BATCHES_FROM}\n"
+        f"    when 3 then {nth(3)} - 1 + {DELETE_BATCHES_FROM}\n"
+        f"    when 4 then floor(({nth(4)} - 1) / {CREATE_BATCH_ROWS}) + {CREATE_BATCHES_FROM}\n"
+        f"  end as {dialect.integer}) as _batch"
+    )
+    rest = [c for c in PLAN_COLUMNS if c not in ("_row", "_batch")]
+    rest += [dialect.quote(f.name) for f in bound.fields]
+    return (
+        f"select cast(row_number() over () as {dialect.bigint}) as _row,\n  {batch},\n  "
+        + ",\n  ".join(rest)
+        + f"\nfrom {source}"
+    )

@@ -1,0 +1,194 @@
+"""The statement that compares: model and snapshot in one full join, then verdict, operation, changes, numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from planhat_dbt.compare.changes import Changes, is_compared
+from planhat_dbt.compare.numbering import numbered, phase
+from planhat_dbt.compare.verdicts import Verdicts
+from planhat_dbt.declaration.manner import Creates
+from planhat_dbt.declaration.types import CompanyRef, Constant, Lookup, Mode, OnRemoved
+from planhat_dbt.state.layout import EXISTS, HAS_VALUES
+from planhat_dbt.warehouse.port import ColumnKind
+
+if TYPE_CHECKING:
+    from planhat_dbt.binding import BoundField
+    from planhat_dbt.compare.comparison import Comparison
+    from planhat_dbt.parents import ParentCheck
+    from planhat_dbt.state.layout import StateTables
+
+
+def drop_plan(tables: StateTables, sync: str) -> str:
+    """Write the statement that removes the plan of the run before."""
+    return f"drop table if exists {tables.plan(sync)}"
+
+
+def create_plan(tables: StateTables, comparison: Comparison) -> str:
+    """Write the statement that compares and makes the plan table."""
+    return _Statement(tables, comparison).text()
+
+
+class _Statement:
+    """The parts of one comparison, named as they appear in it."""
+
+    def __init__(self, tables: StateTables, comparison: Comparison) -> None:
+        self._tables = tables
+        self._dialect = tables.dialect
+        self._comparison = comparison
+        self._bound = comparison.bound
+        self._sync = comparison.bound.sync
+        self._changes = Changes(comparison, tables.dialect)
+        self._verdicts = Verdicts(comparison, tables.dialect)
+
+    def text(self) -> str:
+        select = numbered(self._dialect, self._bound, self._comparison.batch_rows, "phased")
+        return (
+            f"create table {self._tables.plan(self._bound.name)} as\n"
+            f"with source as (\n{self._source()}\n),\n"
+            f"duplicates as (\n  select _key from source where _key is not null group by _key having count(*) > 1\n),\n"
+            f"pairs as (\n{self._pairs()}\n),\n"
+            f"judged as (\n{self._judged()}\n),\n"
+            f"decided as (\n{self._decided()}\n),\n"
+            f"phased as (\n{self._phased()}\n)\n"
+            f"{select}"
+        )
+
+    def _source(self) -> str:
+        quote = self._dialect.quote
+        key = self._dialect.key_text(f"m.{quote(self._bound.key.name)}", self._bound.key.kind)
+        columns = [f"nullif({key}, '') as _key", "1 as _here"]
+        columns += [f"{self._value(f)} as n_{i}" for i, f in enumerate(self._bound.fields)]
+        columns += [
+            f"case when m.{quote(f.column.name)} is not null then 1 end as x_{i}"
+            for i, f in enumerate(self._bound.fields)
+            if f.column is not None and f.kind is ColumnKind.UNSUPPORTED
+        ]
+        return "  select " + ",\n    ".join(columns) + f"\n  from {self._sync.model.relation.rendered} m"
+
+    def _value(self, field: BoundField) -> str:
+        source = field.mapping.source
+        if isinstance(source, Constant):
+            value = source.value
+            return self._dialect.literal(value if isinstance(value, str) else orjson.dumps(value).decode())
+        assert field.column is not None  # noqa: S101 - only constants have none
+        column = f"m.{self._dialect.quote(field.column.name)}"
+        if isinstance(source, CompanyRef | Lookup) and field.kind is not field.column.kind:
+            return self._dialect.key_text(column, field.column.kind)
+        return self._dialect.canonical(column, field.column.kind)
+
+    def _pairs(self) -> str:
+        """Join both sides and keep what is not plainly unchanged."""
+        old = [f"s.{self._dialect.quote(f.name)} as o_{i}" for i, f in enumerate(self._bound.fields)]
+        new = [f"m.n_{i}" for i, _ in enumerate(self._bound.fields)]
+        new += [f"m.x_{i}" for i, f in enumerate(self._bound.fields) if f.kind is ColumnKind.UNSUPPORTED]
+        columns = [
+            "m._here",
+            "m._key as _model_key",
+            "coalesce(m._key, s._key) as _key",
+            "s._key as _snapshot_key",
+            "s._planhat_id",
+            "s._state as _prior",
+            "s._origin",
+            "s._first_synced_at",
+            "s._mapping",
+            "case when d._key is not null then 1 end as _duplicate",
+            *new,
+            *old,
+        ]
+        return (
+            "  select " + ",\n    ".join(columns) + "\n  from source m\n"
+            f"  full join {self._tables.snapshot(self._bound.name)} s on m._key = s._key\n"
+            "  left join duplicates d on d._key = m._key\n"
+            f"  where {self._differs()}"
+        )
+
+    def _differs(self) -> str:
+        present = ["m._key is null", "d._key is not null", "s._key is null"]
+        if self._sync.mode is not Mode.INSERT:
+            present.append("s._state = 'deleted'")
+            present += self._value_tests("s._mapping")
+        elif not self._sync.object.is_event:
+            changed = " or ".join(self._tests_since_insert())
+            present += [f"(s._state = 'synced' and ({changed}))"] if changed else []
+        any_of = "\n      or ".join(present)
+        text = f"(m._here is not null and (\n      {any_of}))"
+        if self._sync.on_removed is OnRemoved.KEEP:
+            return text
+        gone = f"m._here is null and {HAS_VALUES.replace('_state', 's._state')}"
+        if self._sync.on_removed is OnRemoved.CLEAR:
+            held = [f"s.{self._dialect.quote(f.name)} is not null" for f in self._changes.clearable()]
+            held += ["s._state = 'existing'"] if held else []  # taken as done: what it holds is not known
+            gone += f" and ({' or '.join(held) or '1 = 0'})"
+        return f"{text}\n    or ({gone})"
+
+    def _value_tests(self, version: str | None) -> list[str]:
+        return [
+            self._changes.differs(f, f"m.n_{i}", f"s.{self._dialect.quote(f.name)}", version)
+            for i, f in enumerate(self._bound.fields)
+            if is_compared(f)
+        ]
+
+    def _tests_since_insert(self) -> list[str]:
+        """Which rows changed after they were created; a field mapped since then says nothing of it."""
+        compared = [f for f in self._bound.fields if is_compared(f)]
+        sinces = [self._comparison.mapping.since(f.mapping.target) for f in compared]
+        return [
+            test if since == 1 else f"({test} and coalesce(s._mapping, 0) >= {since})"
+            for test, since in zip(self._value_tests(None), sinces, strict=True)
+        ]
+
+    def _judged(self) -> str:
+        """Say of each row that differs whether it may be sent, and if not, why."""
+        joins = "".join(self._parent_join(i, c) for i, c in enumerate(self._comparison.checks))
+        if self._comparison.has_unknown:
+            joins += (
+                f"\n  left join (select key from {self._tables.failures} where sync = "
+                f"{self._dialect.literal(self._bound.name)} and status = 'unknown' and operation = 'insert') u "
+                "on u.key = p._key"
+            )
+        return f"  select p.*,\n    {self._verdicts.number()} as _verdict\n  from pairs p{joins}"
+
+    def _parent_join(self, number: int, check: ParentCheck) -> str:
+        parts = [f"select cast(null as {self._dialect.text}) as _key where 1 = 0"]
+        for parent in check.parents:
+            if parent in self._comparison.known_parents:
+                parts.append(f"select _key from {self._tables.snapshot(parent)} where {EXISTS}")
+            if parent in self._comparison.planned_parents:
+                parts.append(f"select _key from {self._tables.plan(parent)} where _operation = 'insert'")
+        keys = " union ".join(parts)
+        value = self._bound.value_name(check.state_column)
+        return f"\n  left join ({keys}) p{number} on p{number}._key = p.{value}"
+
+    def _decided(self) -> str:
+        removal = "delete" if self._sync.on_removed is OnRemoved.DELETE else "clear"
+        new = "update" if self._comparison.manner.creates is Creates.NEVER else "insert"
+        return (
+            "  select judged.*,\n    case\n"
+            "      when _verdict is not null then null\n"
+            f"      when _here is null then '{removal}'\n"
+            f"      when _snapshot_key is null or _prior = 'deleted' then '{new}'\n"
+            "      else 'update'\n    end as _operation\n  from judged"
+        )
+
+    def _phased(self) -> str:
+        columns = [
+            "_operation",
+            phase(single_creates=self._comparison.single_creates),
+            f"{self._verdicts.codes()} as _code",
+            f"{self._verdicts.messages()} as _message",
+            "_key",
+            "case when _prior = 'deleted' then null else _planhat_id end as _planhat_id",
+            "_prior",
+            "_origin",
+            "_first_synced_at",
+            f"{self._changes.names()} as _changed",
+            f"{self._changes.values()} as _changes",
+            *(
+                f"{self._changes.planned(i, f)} as {self._dialect.quote(f.name)}"
+                for i, f in enumerate(self._bound.fields)
+            ),
+        ]
+        return "  select " + ",\n    ".join(columns) + "\n  from decided"
