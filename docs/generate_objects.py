@@ -25,9 +25,10 @@ _INTRODUCTION: Final = """\
 
 # Objects and their fields
 
-What a declaration may name: the objects in the order in which they are delivered, and their fields under the names
-that a declaration uses. The words in the column *type* are those of the table in
-[declaration.md](declaration.md#types). `_id` is Planhat's own id; it is never written as a field.
+What a declaration may name: the objects in the order in which they are delivered (unless
+[references](how-it-works.md) ask for another), and their fields under the names that a declaration uses. The words in
+the column *type* are those of the table in [declaration.md](declaration.md#types). `_id` is Planhat's own id; it is
+never written as a field.
 
 - **match on**: the keys that may stand in `match`.
 - **required**: a record cannot be created without these fields, so the declaration must map each of them.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from planhat_dbt.declaration.types import CompanyRef, Constant, FieldMapping, FromColumn, Sync
+from planhat_dbt.declaration.references import references
+from planhat_dbt.declaration.types import CompanyRef
 from planhat_dbt.objects import FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-_METRIC_PARENTS: Final = {"Company": "company", "EndUser": "enduser", "Asset": "asset", "Project": "project"}
+    from planhat_dbt.declaration.references import Reference
+    from planhat_dbt.declaration.types import Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,16 @@ def parent_checks(sync: Sync, syncs: Iterable[Sync]) -> tuple[ParentCheck, ...]:
     for other in syncs:
         if other.enabled and other.match and other.name != sync.name:
             by_key.setdefault((other.object.name, other.match.field), []).append(other.name)
-    checks = []
-    for mapping in sync.fields:
-        reference = _reference(sync, mapping)
-        if reference and (parents := by_key.get(reference)):
-            checks.append(
-                ParentCheck(mapping.state_column, mapping.target, reference[0], tuple(sorted(parents)))
-            )
-    return tuple(checks)
+    return tuple(
+        ParentCheck(
+            reference.mapping.state_column,
+            reference.mapping.target,
+            reference.object,
+            tuple(sorted(by_key[reference.object, reference.by])),
+        )
+        for reference in references(sync)
+        if (reference.object, reference.by) in by_key and _is_checked(sync, reference)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +68,9 @@ def child_references(parent: Sync, syncs: Iterable[Sync]) -> tuple[ChildReferenc
     )
 
 
-def _reference(sync: Sync, mapping: FieldMapping) -> tuple[str, str] | None:
-    source = mapping.source
-    if isinstance(source, CompanyRef):
-        single = mapping.field.type is FieldType.COMPANY
-        return ("company", source.by) if single and source.by != "_id" else None
-    if not sync.object.is_event or not isinstance(source, FromColumn):
-        return None
-    if sync.object.name == "metric" and mapping.target == "externalId":
-        model = _constant(sync.fields, "model", default="Company")
-        return (_METRIC_PARENTS[model], "externalId") if model in _METRIC_PARENTS else None
-    if mapping.target == "companyExternalId":
-        return "company", "externalId"
-    return None
-
-
-def _constant(fields: Sequence[FieldMapping], target: str, *, default: str) -> str:
-    for mapping in fields:
-        if mapping.target == target:
-            return str(mapping.source.value) if isinstance(mapping.source, Constant) else ""
-    return default
+def _is_checked(sync: Sync, reference: Reference) -> bool:
+    """Whether a row waits here for its parent. Of lists Planhat judges, and look-ups hold their rows themselves."""
+    if sync.object.is_event:
+        return not reference.made_if_missing
+    mapping = reference.mapping
+    return isinstance(mapping.source, CompanyRef) and mapping.field.type is FieldType.COMPANY

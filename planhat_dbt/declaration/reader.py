@@ -11,6 +11,7 @@ from planhat_dbt.declaration.block import Block, ColumnBlock, ColumnValue
 from planhat_dbt.declaration.check import Draft, check
 from planhat_dbt.declaration.mapping import Entry
 from planhat_dbt.declaration.old_place import warn_of_old_place
+from planhat_dbt.declaration.order import check_order, delivery_order
 from planhat_dbt.declaration.parse import field_entries, parse
 from planhat_dbt.declaration.types import Declarations, Model, Relation
 from planhat_dbt.declaration.wording import Faults, did_you_mean, kind_of, one_of
@@ -70,9 +71,10 @@ def read_declarations(
                 drafts.append(draft)
     checked = [(draft, check(draft)) for draft in drafts]
     check_across(checked)
+    check_order(checked)
     syncs = (sync for draft, sync in checked if sync and not draft.faults.has_errors)
     return Declarations(
-        syncs=tuple(sorted(syncs, key=lambda s: (s.object.rank, s.name))),
+        syncs=delivery_order(syncs),
         faults=tuple(dict.fromkeys(fault for group in groups for fault in group.found)),
     )
 

@@ -1,4 +1,4 @@
-"""All objects in delivery order, and how a word in a declaration finds one."""
+"""All objects by rank, and how a word in a declaration finds one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OBJECTS: Mapping[str, ObjectType] = MappingProxyType(
         )
     }
 )
-"""Name → object, in delivery order: parents before children (DESIGN §4)."""
+"""Name → object, by rank: parents before children (DESIGN §4)."""
 
 
 def _bare(word: str) -> str:

@@ -83,7 +83,7 @@ class ObjectType:
     path: str
     """REST path, e.g. `/companies`; for events the tracking path without the tenant."""
     rank: int
-    """Delivery order: parents before children (DESIGN §4)."""
+    """Its place in the delivery order where no reference says otherwise (DESIGN §4)."""
     fields: Mapping[str, Field]
     kind: Kind = Kind.RECORD
     bulk_keys: tuple[str, ...] = ()
