@@ -13,11 +13,12 @@ from planhat_dbt.binding import BindingError, BoundSync, bind
 from planhat_dbt.compare import Comparison, create_plan, drop_plan
 from planhat_dbt.declaration import missing_columns
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
-from planhat_dbt.errors import FailedError
+from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.objects import Kind
 from planhat_dbt.parents import parent_checks
 from planhat_dbt.plan import REJECTED_CODES, Operation, SampleRow, SyncPlan
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
+from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, resynced
 
 if TYPE_CHECKING:
@@ -117,6 +118,34 @@ def _next_step(sync: Sync, context: Context) -> str:
             "was run with, or run dbt for this one"
         )
     return f"run `dbt build --select {sync.model.name}`"
+
+
+def take_along(session: Session, context: Context, tables: StateTables, journal: Journal) -> list[Sync]:
+    """Rename the state of renamed syncs: of all, since others refer to them, and since gated ones are resolved, too.
+
+    Returns:
+        The syncs whose state was renamed.
+
+    Raises:
+        UsageError: The state of a selected sync cannot be renamed; then none was.
+    """
+    present = existing_tables(session, tables)
+    selected = {s.name for s in context.syncs}
+    due = []
+    for sync in context.all_syncs:
+        try:
+            if is_renamed(session, tables, sync, present):
+                due.append(sync)
+        except UsageError:
+            if sync.name in selected:  # else it is told at its turn, and the others go on
+                raise
+    for sync in due:
+        for name in (sync.previous_name, sync.name):
+            if f"plan__{name}" in present:
+                journal.settle(session, name, once=sent_once(sync))
+    if due:
+        rename(session, tables, due)
+    return due
 
 
 def ensure_sync_tables(
