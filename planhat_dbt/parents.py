@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.declaration.references import references
 from planhat_dbt.declaration.types import CompanyRef
 from planhat_dbt.objects import FieldType
@@ -28,10 +29,14 @@ class ParentCheck:
 
 
 def parent_checks(sync: Sync, syncs: Iterable[Sync]) -> tuple[ParentCheck, ...]:
-    """Find the references of a sync whose parent the project itself syncs (DESIGN §5, `parent_missing`)."""
+    """Find the references of a sync whose parent the project itself syncs (DESIGN §5, `parent_missing`).
+
+    Nobody waits for a sync that creates nothing: it may cover a part of what Planhat has.
+    """
     by_key: dict[tuple[str, str], list[str]] = {}
     for other in syncs:
-        if other.enabled and other.match and other.name != sync.name:
+        creates = manner_of(other).creates is not Creates.NEVER
+        if other.enabled and other.match and creates and other.name != sync.name:
             by_key.setdefault((other.object.name, other.match.field), []).append(other.name)
     return tuple(
         ParentCheck(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +14,7 @@ from planhat_dbt.report.document import as_json
 from planhat_dbt.report.wording import counted, printable
 from planhat_dbt.state.failures import read_failures
 from planhat_dbt.state.layout import StateTables, existing_tables
+from planhat_dbt.state.rename import state_name
 
 if TYPE_CHECKING:
     from planhat_dbt.state.failures import FailureGroup
@@ -44,10 +45,10 @@ def failures(*, keys: int, output: str, **given: Any) -> None:
     context = build_context(request(given), on_wait=lambda text: click.echo(text, err=True))
     tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
     with context.warehouse.open() as session:
-        known = "failures" in existing_tables(session, tables)
-        groups = (
-            read_failures(session, tables, tuple(s.name for s in context.syncs), keys=keys) if known else []
-        )
+        present = existing_tables(session, tables)
+        names = {state_name(s, present): s.name for s in context.syncs}
+        found = read_failures(session, tables, tuple(names), keys=keys) if "failures" in present else []
+    groups = [replace(group, sync=names[group.sync]) for group in found]
     if output == "json":
         click.echo(as_json({"failures": [asdict(g) for g in groups]}))
     elif not groups:

@@ -13,6 +13,7 @@ from planhat_dbt.report.document import as_json
 from planhat_dbt.report.text import show_status
 from planhat_dbt.state.history import last_runs, rows_held_by_planhat
 from planhat_dbt.state.layout import StateTables, existing_tables
+from planhat_dbt.state.rename import state_name
 
 
 @click.command()
@@ -26,19 +27,17 @@ def status(output: str, **given: Any) -> None:
     with context.warehouse.open() as session:
         present = existing_tables(session, tables)
         runs = last_runs(session, tables) if "sync_runs" in present else {}
+        last = {s.name: runs.get(s.name) or runs.get(s.previous_name) for s in context.syncs}
+        names = {s.name: state_name(s, present) for s in context.syncs}
         rows = {
-            s.name: rows_held_by_planhat(session, tables, s.name) if f"snapshot__{s.name}" in present else 0
-            for s in context.syncs
+            sync: rows_held_by_planhat(session, tables, name) if f"snapshot__{name}" in present else 0
+            for sync, name in names.items()
         }
     if output == "json":
         entries = [
-            {
-                "sync": s.name,
-                "rows_known": rows[s.name],
-                "last_run": asdict(runs[s.name]) if s.name in runs else None,
-            }
-            for s in context.syncs
+            {"sync": sync, "rows_known": rows[sync], "last_run": asdict(run) if run else None}
+            for sync, run in last.items()
         ]
         click.echo(as_json({"target": context.target, "syncs": entries}))
     else:
-        show_status(context.target, [(s, rows[s.name], runs.get(s.name)) for s in context.syncs])
+        show_status(context.target, [(s, rows[s.name], last[s.name]) for s in context.syncs])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from planhat_dbt.objects import FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from planhat_dbt.declaration.check import Draft
     from planhat_dbt.declaration.types import FieldMapping, Sync
@@ -17,6 +17,7 @@ def check_across(drafts: Iterable[tuple[Draft, Sync | None]]) -> None:
     """Add the faults between syncs to the faults of each sync after the first."""
     pairs = tuple(drafts)
     _check_names(draft for draft, _ in pairs)
+    _check_previous_names([draft for draft, _ in pairs])
     _check_writers((draft, sync) for draft, sync in pairs if sync)
 
 
@@ -29,6 +30,28 @@ def _check_names(drafts: Iterable[Draft]) -> None:
             draft.faults.error(
                 "name" if draft.block.name is not None else "",
                 f"there is already a sync named `{draft.name}`: {_whereabouts(other)}{named}.",
+            )
+
+
+def _check_previous_names(drafts: Sequence[Draft]) -> None:
+    """State goes from one name to one other: nobody else may have the old one, or claim it."""
+    present = {draft.name: draft for draft in reversed(drafts)}
+    claimed: dict[str, Draft] = {}
+    for draft in drafts:
+        name = draft.block.previous_name
+        if name is None or name == draft.name:
+            continue
+        if other := present.get(name):
+            draft.faults.error(
+                "previous_name",
+                f"`{name}` is the name of another sync ({_whereabouts(other)}), whose state it keeps; expected a name "
+                "that no sync has any more.",
+            )
+        elif (other := claimed.setdefault(name, draft)) is not draft:
+            draft.faults.error(
+                "previous_name",
+                f"`{name}` is the previous name of the sync `{other.name}` already ({_whereabouts(other)}); its state "
+                "can go to one sync only.",
             )
 
 

@@ -160,6 +160,12 @@ class Block(Options):
     name: Annotated[
         str | None, Field(description="Name of the sync, unique in the project; default: the model's name.")
     ] = None
+    previous_name: Annotated[
+        str | None,
+        Field(
+            description="The sync's name before it was renamed: its state is taken along, nothing is sent again."
+        ),
+    ] = None
     match: Annotated[
         dict[str, Name] | None,
         Field(

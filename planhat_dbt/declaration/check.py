@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 NAME_LENGTH = 50
+_NAME_RULE = f"expected a small letter, then small letters, digits and `_`, at most {NAME_LENGTH} in all"
 KEY_FIELDS = ("_id", "sourceId", "externalId", "email")
 
 
@@ -48,6 +49,7 @@ def check(draft: Draft) -> Sync | None:
     """
     block, faults = draft.block, draft.faults
     _check_name(draft)
+    _check_previous_name(draft)
     _check_relation(draft)
     obj = find_object(block.object)
     if obj is None:
@@ -77,18 +79,37 @@ def check(draft: Draft) -> Sync | None:
         tests=block.tests,
         enabled=block.enabled,
         tags=tuple(dict.fromkeys((*draft.model.tags, *block.tags))),
+        previous_name=block.previous_name or "",
     )
 
 
 def _check_name(draft: Draft) -> None:
     name = draft.name
-    if NAME.fullmatch(name) and len(name) <= NAME_LENGTH:
+    if _is_name(name):
         return
-    rule = f"expected a small letter, then small letters, digits and `_`, at most {NAME_LENGTH} in all"
     if draft.block.name is None:
-        draft.faults.error("", f"the model's name `{name}` cannot name the sync: {rule}. Add `name: …`.")
+        draft.faults.error(
+            "", f"the model's name `{name}` cannot name the sync: {_NAME_RULE}. Add `name: …`."
+        )
     else:
-        draft.faults.error("name", f"`{name}` is no name for a sync: {rule}.")
+        draft.faults.error("name", f"`{name}` is no name for a sync: {_NAME_RULE}.")
+
+
+def _check_previous_name(draft: Draft) -> None:
+    name = draft.block.previous_name
+    if name is None:
+        return
+    if not _is_name(name):
+        draft.faults.error("previous_name", f"`{name}` was no name of a sync: {_NAME_RULE}.")
+    elif name == draft.name:
+        draft.faults.error(
+            "previous_name",
+            f"`{name}` is the sync's present name; expected the one it had before, or leave `previous_name` out.",
+        )
+
+
+def _is_name(name: str) -> bool:
+    return bool(NAME.fullmatch(name)) and len(name) <= NAME_LENGTH
 
 
 def _check_relation(draft: Draft) -> None:

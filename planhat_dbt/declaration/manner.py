@@ -40,6 +40,11 @@ class Manner:
     sent_once: bool = False
     """Whether a row in doubt must not be sent again by itself: nothing would tell that it is there already."""
 
+    @property
+    def remembers_doubt(self) -> bool:
+        """Whether an insert of unknown outcome is noted: to be held, or to be looked up with patience."""
+        return self.sent_once or self.finds_first
+
 
 _EVENTS = Manner(Creates.IN_BULK, sent_once=True)
 _KEYLESS = Manner(Creates.SINGLY, sent_once=True)

@@ -8,9 +8,10 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
+from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.declaration.mapping import canonical
 from planhat_dbt.declaration.references import references
-from planhat_dbt.declaration.types import CompanyRef, Lookup, Mode
+from planhat_dbt.declaration.types import CompanyRef, Lookup
 from planhat_dbt.objects import OBJECTS
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _place(sync: Sync) -> tuple[int, str]:
 
 def _creates(sync: Sync) -> bool:
     """Whether records may come from it; those that are named by `_id` exist before."""
-    return sync.mode is not Mode.UPDATE and not (sync.match and sync.match.field == "_id")
+    return manner_of(sync).creates is not Creates.NEVER
 
 
 def _waits_for(sync: Sync, creators: Iterable[Sync]) -> dict[str, tuple[str, ...]]:

@@ -27,7 +27,8 @@ def json_schema() -> dict[str, Any]:
     ]
     del properties["tags"]["type"]
     # `anyOf[0]` is the value itself, the other branch is null, which counts as not given.
-    properties["name"]["anyOf"][0] |= {"pattern": f"^{NAME.pattern}$", "maxLength": NAME_LENGTH}
+    for name in ("name", "previous_name"):
+        properties[name]["anyOf"][0] |= {"pattern": f"^{NAME.pattern}$", "maxLength": NAME_LENGTH}
     wire = {
         f.wire for o in OBJECTS.values() if o.bulk_keys for f in o.fields.values() if f.name in KEY_FIELDS
     }

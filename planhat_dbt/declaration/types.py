@@ -179,6 +179,8 @@ class Sync:
     tests: Tests = Tests.ERROR
     enabled: bool = True
     tags: tuple[str, ...] = ()
+    previous_name: str = ""
+    """The name its state may still stand under; empty: it was not renamed."""
 
     def __str__(self) -> str:
         return self.name

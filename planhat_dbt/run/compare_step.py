@@ -14,10 +14,11 @@ from planhat_dbt.compare import CREATE_BATCH_ROWS, Comparison, create_plan, drop
 from planhat_dbt.declaration import missing_columns
 from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
-from planhat_dbt.errors import FailedError
+from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.parents import parent_checks
 from planhat_dbt.plan import NOTED_CODES, REJECTED_CODES, Operation, SampleRow, SyncPlan
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
+from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, resynced
 
 if TYPE_CHECKING:
@@ -110,6 +111,34 @@ def _next_step(sync: Sync, context: Context) -> str:
     return f"run `dbt build --select {sync.model.name}`"
 
 
+def take_along(session: Session, context: Context, tables: StateTables, journal: Journal) -> list[Sync]:
+    """Rename the state of renamed syncs: of all, since others refer to them, and since gated ones are resolved, too.
+
+    Returns:
+        The syncs whose state was renamed.
+
+    Raises:
+        UsageError: The state of a selected sync cannot be renamed; then none was.
+    """
+    present = existing_tables(session, tables)
+    selected = {s.name for s in context.syncs}
+    due = []
+    for sync in context.all_syncs:
+        try:
+            if is_renamed(session, tables, sync, present):
+                due.append(sync)
+        except UsageError:
+            if sync.name in selected:  # else it is told at its turn, and the others go on
+                raise
+    for sync in due:
+        for name in (sync.previous_name, sync.name):
+            if f"plan__{name}" in present:
+                journal.settle(session, name, in_doubt=manner_of(sync).remembers_doubt)
+    if due:
+        rename(session, tables, due)
+    return due
+
+
 def ensure_sync_tables(
     session: Session,
     context: Context,
@@ -125,8 +154,7 @@ def ensure_sync_tables(
     present = existing_tables(session, tables)
     for sync in (b.sync for b in bound.values()):
         if f"plan__{sync.name}" in present:
-            manner = manner_of(sync)
-            journal.settle(session, sync.name, in_doubt=manner.sent_once or manner.finds_first)
+            journal.settle(session, sync.name, in_doubt=manner_of(sync).remembers_doubt)
     known = {t.removeprefix("snapshot__") for t in present if t.startswith("snapshot__")} | set(bound)
     ready = {}
     for name, b in bound.items():

@@ -30,6 +30,7 @@ from planhat_dbt.run.compare_step import (
     failing_rows,
     removal_keys,
     set_aside,
+    take_along,
 )
 from planhat_dbt.run.deliver_step import Delivery, deliver_changes, deliver_removals, hold_removals
 from planhat_dbt.run.desk import Desk
@@ -163,6 +164,10 @@ class Run:
         bound, faults = bind_all(session, context, [e.sync for e in ungated])
         if faults:
             raise DeclarationError(_NO_SUCH_TABLES, tuple(faults))
+        for sync in take_along(session, context, self._tables, self._journal):
+            self._listener.notice(
+                f"{sync.name} goes on with the state of {sync.previous_name}, its previous name."
+            )
         ready = ensure_sync_tables(session, context, self._tables, self._journal, bound)
         for entry in ungated:
             entry.ready = ready[entry.sync.name]

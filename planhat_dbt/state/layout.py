@@ -185,11 +185,13 @@ def ensure_tables(session: Session, tables: StateTables, present: dict[str, tupl
     Raises:
         UsageError: A table of our name has other columns, or a newer version of this program wrote the schema.
     """
+    if "meta" in present:  # before all else: a newer layout may lack tables and columns of this one
+        _check_layout(tables, "meta", [c for c, _ in TABLES["meta"]], present["meta"])
+        _check_version(session, tables)
     for name, columns in TABLES.items():
         if name in present:
             _check_layout(tables, name, [c for c, _ in columns], present[name])
     if all(name in present for name in TABLES):
-        _check_version(session, tables)
         return
     quote = tables.dialect.quote
     session.execute(f"create schema if not exists {quote(tables.database)}.{quote(tables.schema)}")

@@ -19,6 +19,7 @@ from planhat_dbt.warehouse.port import ColumnKind
 
 if TYPE_CHECKING:
     from planhat_dbt.binding import BoundField, BoundSync
+    from planhat_dbt.declaration.types import Sync
     from planhat_dbt.warehouse.port import Column, Session
 
 _NUMERIC = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
@@ -61,7 +62,7 @@ def ensure_snapshot(
     """
     check_sync_tables(tables, bound.name, present)
     known = present.get(f"snapshot__{bound.name}")
-    before = _read(session, tables, bound.name) if known is not None else None
+    before = read_mapping(session, tables, bound.name) if known is not None else None
     if before is None:
         if known is not None:
             raise UsageError(
@@ -73,7 +74,12 @@ def ensure_snapshot(
             _create(session, tables, bound)
             _write(session, tables, bound.name, after)
         return after
-    _refuse_foreign(bound, before)
+    refuse_foreign(
+        bound.sync,
+        before,
+        f"Sync {bound.name}",
+        "Give the sync a new name (`name: …`) to start afresh; the records already in Planhat stay.",
+    )
     narrow = _too_narrow(session, tables, bound, before)
     columns = {c.name for c in known or ()}
     after, statements = _migrate(tables, bound, before, columns, narrow=narrow)
@@ -97,13 +103,42 @@ def keep_mapping(session: Session, tables: StateTables, sync: str, record: Mappi
     _write(session, tables, sync, record)
 
 
-def _match(bound: BoundSync) -> str:
-    return bound.sync.match.field if bound.sync.match else ""
+def read_mapping(session: Session, tables: StateTables, sync: str) -> MappingRecord | None:
+    """Read what is remembered of a sync's mapping; None: nothing."""
+    found = session.rows(
+        f"select value from {tables.meta} where setting = {tables.dialect.placeholder}", [f"mapping:{sync}"]
+    )
+    if not found:
+        return None
+    data: dict[str, Any] = orjson.loads(found[0][0])
+    fields = {target: FieldRecord(**record) for target, record in data.pop("fields").items()}
+    return MappingRecord(fields=fields, **data)
+
+
+def refuse_foreign(sync: Sync, before: MappingRecord, who: str, hint: str) -> None:
+    """Refuse state that was built for another object or match key than the declaration's.
+
+    Raises:
+        UsageError: It was; the message begins with `who`.
+    """
+    now = (sync.object.name, _match(sync))
+    if (before.object, before.match) == now:
+        return
+    was = f"{before.object} matched on {before.match or 'its key'}"
+    raise UsageError(
+        f"{who} has fed {was}; its declaration now says {now[0]} matched on {now[1] or 'its key'}. "
+        "What was sent under one key cannot be compared under another.",
+        hint=hint,
+    )
+
+
+def _match(sync: Sync) -> str:
+    return sync.match.field if sync.match else ""
 
 
 def _fresh(bound: BoundSync) -> MappingRecord:
     fields = {f.mapping.target: FieldRecord(f.name, f.stored_type, f.fingerprint, 1) for f in bound.fields}
-    return MappingRecord(1, bound.sync.object.name, _match(bound), fields)
+    return MappingRecord(1, bound.sync.object.name, _match(bound.sync), fields)
 
 
 def _create(session: Session, tables: StateTables, bound: BoundSync) -> None:
@@ -111,18 +146,6 @@ def _create(session: Session, tables: StateTables, bound: BoundSync) -> None:
     mapped = "".join(f", {quote(f.name)} {f.stored_type}" for f in bound.fields)
     session.execute(
         f"create table {tables.snapshot(bound.name)} ({tables.definition(SNAPSHOT_COLUMNS)}{mapped})"
-    )
-
-
-def _refuse_foreign(bound: BoundSync, before: MappingRecord) -> None:
-    now = (bound.sync.object.name, _match(bound))
-    if (before.object, before.match) == now:
-        return
-    was = f"{before.object} matched on {before.match or 'its key'}"
-    raise UsageError(
-        f"Sync {bound.name} has fed {was}; its declaration now says {now[0]} matched on {now[1] or 'its key'}. "
-        "What was sent under one key cannot be compared under another.",
-        hint="Give the sync a new name (`name: …`) to start afresh; the records already in Planhat stay.",
     )
 
 
@@ -186,17 +209,6 @@ def _compare_field(field: BoundField, old: FieldRecord | None, version: int) -> 
         f in {f"column:{kind}" for kind in _NUMERIC} for f in (old.fingerprint, field.fingerprint)
     )
     return (old.since, "retype") if both_numbers else (version, "replace")
-
-
-def _read(session: Session, tables: StateTables, sync: str) -> MappingRecord | None:
-    found = session.rows(
-        f"select value from {tables.meta} where setting = {tables.dialect.placeholder}", [f"mapping:{sync}"]
-    )
-    if not found:
-        return None
-    data: dict[str, Any] = orjson.loads(found[0][0])
-    fields = {target: FieldRecord(**record) for target, record in data.pop("fields").items()}
-    return MappingRecord(fields=fields, **data)
 
 
 def _write(session: Session, tables: StateTables, sync: str, record: MappingRecord) -> None:

@@ -132,6 +132,41 @@ def test_names_are_unique_in_the_project(tmp_path):
     assert "already a sync named `b`: model a, models/a.yml" in fault.message
 
 
+@pytest.mark.parametrize("enabled", ["", ", enabled: false"])
+def test_a_previous_name_that_another_sync_bears(tmp_path, enabled):
+    declarations = declare(
+        tmp_path,
+        f"""
+        a: {{object: company, match: {{externalId: i}}, fields: {{name: n}}{enabled}}}
+        b: {{object: project, match: {{externalId: i}}, fields: {{name: n, companyId: c}}, previous_name: a}}
+        """,
+    )
+    (fault,) = declarations.errors
+    assert (fault.model, fault.path) == ("b", "config.meta.planhat.previous_name")
+    assert "`a` is the name of another sync (model a, models/a.yml)" in fault.message
+
+
+def test_a_previous_name_that_two_syncs_claim(tmp_path):
+    declarations = declare(
+        tmp_path,
+        """
+        a: {object: company, match: {externalId: i}, fields: {name: n}, previous_name: old}
+        b: {object: project, match: {externalId: i}, fields: {name: n, companyId: c}, previous_name: old}
+        """,
+    )
+    (fault,) = declarations.errors
+    assert (fault.model, fault.path) == ("b", "config.meta.planhat.previous_name")
+    assert "`old` is the previous name of the sync `a` already (model a, models/a.yml)" in fault.message
+
+
+def test_names_that_are_swapped_are_told_at_both(tmp_path):
+    text = """
+        a: {object: company, match: {externalId: i}, fields: {name: n}, previous_name: b}
+        b: {object: project, match: {externalId: i}, fields: {name: n, companyId: c}, previous_name: a}
+        """
+    assert {f.model for f in declare(tmp_path, text).errors} == {"a", "b"}
+
+
 def test_a_model_name_that_cannot_name_a_sync(tmp_path):
     text = "Accounts: {object: company, match: {externalId: i}, fields: {name: n}}"
     ((path, message),) = told(declare(tmp_path, text))
