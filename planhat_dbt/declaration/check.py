@@ -161,6 +161,12 @@ def _match(obj: ObjectType, mode: Mode, draft: Draft) -> Match | None:
 def _check_unmatched(obj: ObjectType, mode: Mode, draft: Draft) -> None:
     keys = one_of(obj.bulk_keys)
     only_by_id = obj.bulk_keys == ("_id",)
+    if mode is Mode.INSERT and not obj.single_calls:
+        others = one_of(k for k in obj.bulk_keys if k != "_id")
+        draft.faults.error(
+            "", f"`match` is missing: Planhat creates no {obj.plural} one by one; match on {others}."
+        )
+        return
     if mode is Mode.INSERT or (mode is Mode.UPSERT and only_by_id):
         if not draft.block.key:
             draft.faults.error(
