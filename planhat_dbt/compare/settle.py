@@ -64,13 +64,19 @@ class _Settlement:
         if self._reference:
             join = company_join(self._tables, self._reference) + "\n  "
             here = f"({self._reference} is null or f.company_id = c.planhat_id)"
+        key_field = sync.match.field if sync.match else ""
+        # Whether capitals count in an e-mail is not known: what differs in them alone is not guessed (§13 no. 33).
+        exact = "f.key = p._key"
+        key = "lower(f.key) = lower(p._key)" if key_field == "email" else exact
+        here = f"{exact} and {here}" if key_field == "email" else here
         return (
             "  select p._row as _place, count(distinct f.planhat_id) as _anywhere,\n"
             f"    count(distinct case when {here} then f.planhat_id end) as _count,\n"
-            f"    min(case when {here} then f.planhat_id end) as _id\n"
+            f"    min(case when {here} then f.planhat_id end) as _id,\n"
+            f"    count(distinct case when not ({exact}) then f.planhat_id end) as _alike\n"
             f"  from {self._tables.plan(self._bound.name)} p\n  {join}"
             f"join {self._tables.lookups} f on f.object = {literal(sync.object.name)} "
-            f"and f.key_field = {literal(sync.match.field if sync.match else '')} and f.key = p._key "
+            f"and f.key_field = {literal(key_field)} and {key} "
             "and f.planhat_id is not null\n"
             f"  where {in_need_of_lookup(self._comparison)} group by p._row"
         )
@@ -86,6 +92,7 @@ class _Settlement:
         return (
             f"  select p.*, case when {in_need_of_lookup(self._comparison)} then 1 else 0 end as _need,\n"
             "    coalesce(k._count, 0) as _count, coalesce(k._anywhere, 0) as _anywhere, "
+            "coalesce(k._alike, 0) as _alike, "
             f"case when k._count = 1 then k._id end as _found_id{persons}\n"
             f"  from {self._tables.plan(self._bound.name)} p left join candidates k on k._place = p._row{people}"
         )
@@ -110,12 +117,15 @@ class _Settlement:
         several = f"several {obj.plural} in Planhat have this {key}"
         elsewhere = f"the {obj.name} with this {key} belongs to another company in Planhat"
         none = f"Planhat has no {obj.name} with this {key}"
+        capitals = f"{obj.plural} in Planhat have this {key} in other capitals: which is meant?"
         manner = self._comparison.manner
         change = "_need = 1 and _operation in ('insert', 'update')"
         removal = "_need = 1 and _operation in ('clear', 'delete')"
         found = [
             (f"{removal} and _count > 1", "no_id", several),
+            (f"{removal} and _count = 0 and _alike > 0", "no_id", capitals),
             (f"{removal} and _count = 0 and _anywhere > 0", "no_id", elsewhere),
+            (f"{change} and _count = 0 and _alike > 0", "no_match", capitals),
         ]
         if not manner.changes_found:
             found.append((f"{change} and _count > 0", "existing", "it is in Planhat already; mode insert"))

@@ -108,8 +108,8 @@ class _LookUp:
     def _find(self, search: Search, count: int, rows: int | None) -> None:
         obj, key_field = search.object, search.key_field
         if key_field == REFERENCE:
-            several = ["", ""] if count > 1 else [k.key for k in self._wanted(search)]
-            self._enter(search, self._searcher.companies(several))
+            one = self._wanted(search)[0].key if count == 1 else ""
+            self._enter(search, self._searcher.company(one) if one else self._searcher.all_companies())
             return
         certain = search.in_company or not obj.needs_company(key_field)
         way = choose_way(obj, key_field, count, certain=certain or key_field == "email", rows=rows)

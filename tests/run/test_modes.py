@@ -410,3 +410,25 @@ def test_a_limit_on_changes_counts_what_is_really_sent(project: Project) -> None
     assert "--allow-changes people" in outcome.out
     assert [k for k in outcome.kinds if not k.startswith("GET")] == []
     assert project.sync("--allow-changes", "people").counts("people") == {"updated": 10, "held": 26}
+
+
+@pytest.mark.parametrize("mode", ["update", "insert"])
+@pytest.mark.parametrize("case", ["exact", "ignore"])
+def test_an_email_in_other_capitals_is_not_guessed(project: Project, mode: str, case: str) -> None:
+    project.sandbox.rules = Rules(email_case=case)
+    seed_companies(project, "a")
+    seed_people(project, {"email": "Ada@x.io"}, {"email": "bob@x.io"})
+    rows = [("ada@x.io", "a", "CTO"), ("bob@x.io", "a", "CEO")]
+    people(project, mode, *rows, match={"email": "id"})
+    outcome = project.sync()
+    assert project.failures() == {"ada@x.io": ("held", "no_match")}
+    assert outcome.counts("people") == ({"updated": 1, "held": 1} if mode == "update" else {"held": 1})
+    assert len(project.sandbox.tenant.records("endusers")) == 2
+
+
+def test_a_resync_of_an_insert_is_refused(project: Project) -> None:
+    seed_companies(project, "a")
+    people(project, "insert", ("p-1", "a", "CTO"))
+    outcome = project.sync("--resync", "people", code=2)
+    assert "never changes" in outcome.err
+    assert outcome.kinds == []
