@@ -110,11 +110,14 @@ class _LookUp:
         if key_field == REFERENCE:
             one = self._wanted(search)[0].key if count == 1 else ""
             self._enter(search, self._searcher.company(one) if one else self._searcher.all_companies())
+            if not one:
+                self._desk.listed.add((obj.name, key_field))
             return
         certain = search.in_company or not obj.needs_company(key_field)
         way = choose_way(obj, key_field, count, certain=certain or key_field == "email", rows=rows)
         if way is Way.LEAN_LIST:
             self._enter(search, self._searcher.lean_list(key_field))
+            self._desk.listed.add((obj.name, key_field))
         elif way is Way.SINGLE_READS:
             self._enter(search, self._searcher.singly(obj, key_field, self._wanted(search)))
         elif way is Way.SCAN:
