@@ -32,8 +32,6 @@ class Search:
     key_field: str
     wanted: str
     """A query: the keys that are still wanted, each with the `_id` of the company it must belong to, or NULL."""
-    in_company: bool = False
-    """Whether each key names its company; without one, a key that is unique only within a company may be several's."""
 
 
 def in_need_of_lookup(comparison: Comparison) -> str:
@@ -120,7 +118,7 @@ def _records(tables: StateTables, comparison: Comparison, reference: str | None)
         f"select distinct p._key as key, {company} as company_id "
         f"from {tables.plan(sync.name)} p {join} where {where}"
     )
-    return Search(sync.object, key_field, wanted, in_company=reference is not None)
+    return Search(sync.object, key_field, wanted)
 
 
 def _people(tables: StateTables, comparison: Comparison, field: BoundField, lookup: Lookup) -> Search:

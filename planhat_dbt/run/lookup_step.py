@@ -96,16 +96,18 @@ class _LookUp:
         desk, place = self._desk, (search.object.name, search.key_field)
         if place not in desk.listed:
             with self._open() as session:
-                count = int(session.rows(f"select count(*) from ({search.wanted}) w")[0][0])
+                keys = session.rows(f"select count(*), count(company_id) from ({search.wanted}) w")
+                count, in_company = map(int, keys[0])
                 rows = list_size(session, desk.tables, search.object.path)
             if not count:
                 return
-            self._find(search, count, rows)
+            self._find(search, count, rows, certain=in_company == count)
         with self._open() as session:
             desk.lookups.mark_missing(session, search.object.name, search.key_field, search.wanted)
             desk.log.write_requests(session, desk.take_requests())
 
-    def _find(self, search: Search, count: int, rows: int | None) -> None:
+    def _find(self, search: Search, count: int, rows: int | None, *, certain: bool) -> None:
+        """Ask Planhat; `certain` says whether every key names the company in which it is meant."""
         obj, key_field = search.object, search.key_field
         if key_field == REFERENCE:
             one = self._wanted(search)[0].key if count == 1 else ""
@@ -113,8 +115,8 @@ class _LookUp:
             if not one:
                 self._desk.listed.add((obj.name, key_field))
             return
-        certain = search.in_company or not obj.needs_company(key_field)
-        way = choose_way(obj, key_field, count, certain=certain or key_field == "email", rows=rows)
+        certain = certain or not obj.needs_company(key_field) or key_field == "email"
+        way = choose_way(obj, key_field, count, certain=certain, rows=rows)
         if way is Way.LEAN_LIST:
             self._enter(search, self._searcher.lean_list(key_field))
             self._desk.listed.add((obj.name, key_field))
