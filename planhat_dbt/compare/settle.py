@@ -13,8 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.compare.changes import all_names, is_compared, json_name
+from planhat_dbt.compare.former import former_candidates
 from planhat_dbt.compare.numbering import numbered, phase
-from planhat_dbt.compare.searches import company_join, company_reference, in_need_of_lookup, lookup_fields
+from planhat_dbt.compare.searches import (
+    company_join,
+    company_reference,
+    in_need_by_present_key,
+    in_need_of_lookup,
+    lookup_fields,
+)
 from planhat_dbt.declaration.manner import Creates
 
 if TYPE_CHECKING:
@@ -78,7 +85,8 @@ class _Settlement:
             f"join {self._tables.lookups} f on f.object = {literal(sync.object.name)} "
             f"and f.key_field = {literal(key_field)} and {key} "
             "and f.planhat_id is not null\n"
-            f"  where {in_need_of_lookup(self._comparison)} group by p._row"
+            f"  where {in_need_by_present_key(self._comparison)} group by p._row"
+            + former_candidates(self._tables, self._comparison)
         )
 
     def _found(self) -> str:
@@ -91,6 +99,7 @@ class _Settlement:
         persons = "".join(f", coalesce(v{i}.persons, 0) as _persons_{i}" for i, _, _ in self._people)
         return (
             f"  select p.*, case when {in_need_of_lookup(self._comparison)} then 1 else 0 end as _need,\n"
+            f"    case when {self._comparison.by_former_key} then 1 else 0 end as _former,\n"
             "    coalesce(k._count, 0) as _count, coalesce(k._anywhere, 0) as _anywhere, "
             "coalesce(k._alike, 0) as _alike, "
             f"case when k._count = 1 then k._id end as _found_id{persons}\n"
@@ -109,6 +118,10 @@ class _Settlement:
             )
             every = all_names(self._dialect, self._bound.fields, lambda _, f: self._dialect.quote(f.name))
             changed = f"case when {to_update} then {every} when {to_insert} then null else _changed end"
+        elif self._comparison.former and manner.creates is not Creates.NEVER:
+            anew = "_former = 1 and _operation = 'update' and _count = 0 and _anywhere = 0"
+            operation = f"case when {anew} then 'insert' else _operation end"
+            changed = f"case when {anew} then null else _changed end"
         return f"  select found.*, {operation} as _way, {changed} as _fields from found"
 
     def _reasons(self) -> list[tuple[str, str, str]]:
@@ -121,7 +134,10 @@ class _Settlement:
         manner = self._comparison.manner
         change = "_need = 1 and _operation in ('insert', 'update')"
         removal = "_need = 1 and _operation in ('clear', 'delete')"
+        unsure = "(_count > 1 or (_count = 0 and _anywhere > 0))"
+        former = f"_former = 1 and _operation = 'update' and {unsure}"
         found = [
+            (former, "no_id", "its record cannot be found for certain by the key it had before"),
             (f"{removal} and _count > 1", "no_id", several),
             (f"{removal} and _count = 0 and _alike > 0", "no_id", capitals),
             (f"{removal} and _count = 0 and _anywhere > 0", "no_id", elsewhere),

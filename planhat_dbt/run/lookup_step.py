@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from planhat_dbt.compare import drop_plan, people_searches, record_searches, settled_plan
+from planhat_dbt.compare import (
+    drop_plan,
+    former_searches,
+    people_searches,
+    record_searches,
+    settled_plan,
+)
 from planhat_dbt.compare.searches import REFERENCE
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.declaration.types import Lookup, Mode
@@ -73,7 +79,10 @@ class _LookUp:
             desk.listed.difference_update([p for p in desk.listed if p[0] in desk.touched])
             desk.touched.clear()
         comparison = self._compared.comparison
-        for search in record_searches(desk.tables, comparison):
+        for search in (
+            *record_searches(desk.tables, comparison),
+            *former_searches(desk.tables, comparison),
+        ):
             self._search(search)
         if manner_of(self._compared.sync).finds_first:
             self._look_twice()
@@ -87,6 +96,8 @@ class _LookUp:
             with session.transaction():
                 desk.lease.renew(session)
                 desk.journal.note_existing(session, self._compared.bound, self._compared.mapping.version)
+                if comparison.former:
+                    desk.journal.bury_missing(session, self._compared.sync.name)
             return recount(session, desk.tables, self._compared, single_creates=self._singly)
 
     def _open(self) -> _Opened:

@@ -453,7 +453,7 @@ def test_the_length_of_a_list_is_remembered(project: Project) -> None:
     outcome = project.sync()
     assert [k for k in outcome.kinds if "endusers" in k] == ["GET /endusers"] * 3
     assert project.query("select value from planhat_sync.meta where setting = 'size:/endusers'") == [
-        ("4500",)
+        ("4501",)
     ]
     project.replace("people", [("x-00001", "a", "CEO"), ("x-00002", "a", "CEO")])
     outcome = project.sync()
