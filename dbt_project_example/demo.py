@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from rich.console import Console
@@ -22,12 +23,62 @@ from planhat_dbt.sandbox import Rules, Sandbox
 
 sys.path.insert(0, str(Path(__file__).parent))  # the demo is a script beside its modules
 from mirror import Mirror
+from seed_generator.accounts import planhat_users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from planhat_dbt.declaration import Sync
 
 PROJECT = Path(__file__).parent
 DEMO = PROJECT.parent / ".demo"
 DATABASE = DEMO / "example.duckdb"
 BIN = Path(sys.executable).parent
 STYLED = sys.stdout.isatty()
+
+DAY = (  # what, the record's model in Planhat, its field, and the first such row: key, _id, yesterday, model today
+    (
+        "update: finds its record",
+        "companies",
+        "custom.Usage Trend",
+        """select usage.account_id, _planhat_id, 'held (no_match)', trend
+           from analytics.planhat_company_usage as usage
+           inner join planhat_sync.snapshot__planhat_company_usage on _key = account_id
+           where list_contains($held, account_id)""",
+    ),
+    (
+        "insert: left alone",
+        "projects",
+        "arr",
+        """select project_id, _planhat_id, 'arr ' || round(arr), 'arr ' || round(annual_amount)
+           from analytics.planhat_projects as project
+           inner join planhat_sync.snapshot__planhat_projects on _key = project_id
+           where arr <> annual_amount""",
+    ),
+    (
+        "clear",
+        "campaigns",
+        "custom.Response",
+        """select key, planhat_id, changes ->> '$."custom.Response"[0]', 'no row' from planhat_sync.changes
+           where sync = 'planhat_campaigns' and operation = 'clear'""",
+    ),
+    (
+        "delete",
+        "assets",
+        "name",
+        """select key, planhat_id, 'a sandbox', 'no row' from planhat_sync.changes
+           where sync = 'planhat_assets' and operation = 'delete' and key like 'wks-sand-%'""",
+    ),
+    (
+        "look-up: new owner",
+        "companies",
+        "owner",
+        """select key, planhat_id, split_part(changes ->> '$.owner[0]', '@', 1),
+             split_part(changes ->> '$.owner[1]', '@', 1)
+           from planhat_sync.changes
+           where sync = 'planhat_companies' and operation = 'update' and changes ->> '$.owner[1]' is not null""",
+    ),
+)
 
 QUERIES = (
     (
@@ -59,26 +110,34 @@ def main() -> int:
     with Sandbox(rules=rules) as sandbox:
         environ = os.environ | sandbox.environment
         environ |= {"EXAMPLE_DUCKDB_PATH": str(DATABASE), "PYTHONIOENCODING": "utf-8"}
-        title("1", "Build the dbt project: 14 models, each with a `planhat` block in its meta")
+        sandbox.tenant.seed("users", [user.as_planhat() for user in planhat_users()])  # made by people
+        mirror = Mirror(DATABASE, sandbox.url)
+        title("1", "Build the dbt project: 16 models, each with a `planhat` block in its meta")
         run(environ, "dbt", "build", "--quiet")
         title("2", "Plan: everything is new; nothing is sent yet")
         run(environ, "planhat-dbt", "plan", "--samples", "0")
         title("3", f"Sync: send it to Planhat (here a sandbox, {sandbox.url})")
         run(environ, "planhat-dbt", "sync")
+        mirror.follow(syncs(environ))
+        run(environ, "planhat-dbt", "failures")
+        held = held_keys()
         title("4", "A day passes: some accounts changed, some are new, some are gone. Build again, and plan")
         run(environ, sys.executable, "generate_seeds.py", "--step", "2", "--out", "seeds")
         run(environ, "dbt", "build", "--quiet")
         run(environ, "planhat-dbt", "plan", "--samples", "1")
         title("5", "Sync: only the differences travel")
         run(environ, "planhat-dbt", "sync")
-        title("6", "Sync again: nothing changed, so not one call")
+        mirror.follow(syncs(environ))
+        title("6", "What that did: one row of each kind, and what Planhat holds now")
+        show_day(sandbox, held)
+        title("7", "Sync again: nothing changed, so not one call")
         calls = sandbox_calls(sandbox)
         run(environ, "planhat-dbt", "sync")
         idle = sandbox_calls(sandbox) - calls
-        title("7", "State is tables; open them with SQL")
+        title("8", "State is tables; open them with SQL")
         show_tables()
-        title("8", "What the sandbox holds, compared with the models field by field")
-        exact = compare(environ, sandbox, idle)
+        title("9", "What the sandbox holds, compared with the models field by field")
+        exact = compare(mirror, sandbox, idle)
     seconds = time.monotonic() - started
     print(f"\n{seconds:.0f} s. The copy of the project, its DuckDB file and all state are in {shown(DEMO)}/.")
     return 0 if exact else 1
@@ -92,6 +151,11 @@ def prepare() -> None:
         DEMO,
         ignore=shutil.ignore_patterns("target", "logs", "*.duckdb*", "__pycache__", "demo.py", "mirror.py"),
     )
+
+
+def syncs(environ: dict[str, str]) -> tuple[Sync, ...]:
+    """The declarations of the copy."""
+    return load_checked(Request(environ=environ, project_dir=str(DEMO))).declarations.syncs
 
 
 def title(number: str, text: str) -> None:
@@ -119,30 +183,70 @@ def sandbox_calls(sandbox: Sandbox) -> int:
     return sum(sandbox.log.counts.values())
 
 
+def held_keys() -> list[str]:
+    """The rows of the update-only sync of companies that wait for their record."""
+    sql = "select key from planhat_sync.failures where sync = 'planhat_company_usage' order by key"
+    with duckdb.connect(str(DATABASE), read_only=True) as connection:
+        return [key for (key,) in connection.execute(sql).fetchall()]
+
+
+def show_day(sandbox: Sandbox, held: list[str]) -> None:
+    """Show the first row of each kind: what was, what the model says, what Planhat holds."""
+    users = {r["_id"]: f"{r['firstName']} {r['lastName']}" for r in sandbox.tenant.records("users")}
+    lines: list[tuple[object, ...]] = []
+    with duckdb.connect(str(DATABASE), read_only=True) as connection:
+        for what, model, field, sql in DAY:
+            found = connection.execute(
+                f"{sql} order by 1 limit 1", {"held": held} if "$held" in sql else None
+            ).fetchone()
+            if found is None:
+                raise SystemExit(f"no row shows this: {what}")
+            key, planhat_id, yesterday, today = found
+            record = next((r for r in sandbox.tenant.records(model) if r["_id"] == planhat_id), None)
+            lines.append((what, key, yesterday, today, in_planhat(record, field, users)))
+    show_table("", ("", "row", "yesterday", "model today", "Planhat today"), lines)
+
+
+def in_planhat(record: dict[str, Any] | None, field: str, users: dict[str, str]) -> str:
+    """A field of a record in words."""
+    if record is None:
+        return "no record"
+    custom = field.removeprefix("custom.")
+    value = record.get(field) if custom == field else record["custom"].get(custom)
+    if value is None:
+        return "empty"
+    return users.get(value, f"{field} {value:.0f}" if isinstance(value, int | float) else str(value))
+
+
 def show_tables() -> None:
     """Run a few queries on the state tables."""
-    console = Console(width=None if STYLED else 160, highlight=False)
     with duckdb.connect(str(DATABASE), read_only=True) as connection:
-        for name, sql in QUERIES:
+        for number, (name, sql) in enumerate(QUERIES):
+            print("\n" * bool(number), end="", flush=True)
             cursor = connection.execute(sql)
-            table = Table(title=name, title_justify="left", title_style="italic", box=None, pad_edge=False)
-            for column in cursor.description or ():
-                table.add_column(column[0], overflow="fold")
-            for row in cursor.fetchall():
-                table.add_row(*("" if value is None else str(value) for value in row))
-            console.print(table)
-            console.print()
+            show_table(name, [column[0] for column in cursor.description or ()], cursor.fetchall())
 
 
-def compare(environ: dict[str, str], sandbox: Sandbox, idle_calls: int) -> bool:
+def show_table(name: str, heads: Sequence[str], rows: Iterable[tuple[object, ...]]) -> None:
+    """Print a table."""
+    console = Console(width=None if STYLED else 160, highlight=False)
+    table = Table(title=name or None, title_justify="left", title_style="italic", box=None, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    console.print(table)
+
+
+def compare(mirror: Mirror, sandbox: Sandbox, idle_calls: int) -> bool:
     """Tell whether the sandbox mirrors the models, made no needless call and saw no illegal one."""
-    syncs = load_checked(Request(environ=environ, project_dir=str(DEMO))).declarations.syncs
-    differences = list(Mirror(DATABASE, sandbox.url, syncs).differences())
+    differences = list(mirror.differences())
     for difference in differences[:10]:
         print(f"  differs: {difference}")
     violations = list(sandbox.log.violations)
     for violation in violations[:5]:
         print(f"  illegal: {violation}")
+    print(f"Rows compared: {mirror.records:,}, fields: {mirror.fields:,}")
     print(f"Fields that differ: {len(differences)}")
     print(f"Calls of the unchanged run: {idle_calls}")
     print(f"Requests the API does not allow: {len(violations)}")

@@ -1,7 +1,9 @@
-"""Is Planhat an exact mirror of the models? Compared field by field, with nothing of planhat_dbt but its declarations.
+"""Is Planhat an exact mirror of the models? Compared field by field, without the code that compares and delivers.
 
-Every row of a declared model must be found in the sandbox with the values the model has now; records of rows that
-left the model must be gone, emptied or untouched, as their declaration says; every event must be there exactly once.
+The mirror reads the models after every sync and works out by itself what Planhat must hold from then on, as the
+declarations say: an upsert follows its model, an insert stays as it was when its row was first seen, an update
+concerns records that others made. Of the state tables it reads two things only: the `_id`s of notes, which have no
+key in Planhat, and which rows are said to be held.
 """
 
 from __future__ import annotations
@@ -10,143 +12,226 @@ import datetime as dt
 import uuid
 from collections import Counter
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 import httpx
 
-from planhat_dbt.declaration.types import CompanyRef, Constant, Nulls, OnRemoved, Write
-from planhat_dbt.objects import FieldType
+from planhat_dbt.declaration.types import CompanyRef, Constant, Lookup, Mode, Nulls, OnRemoved, Write
+from planhat_dbt.objects import OBJECTS, FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from planhat_dbt.declaration import FieldMapping, Sync
 
+Record: TypeAlias = "dict[str, Any]"
 EPOCH = dt.date(1970, 1, 1)
-MISSING = object()
+PREFIXES = {"externalId": "extid-", "sourceId": "srcid-"}
+PATHS = {"user": "users", "enduser": "endusers"}
 
 
 class Mirror:
-    """One comparison of a DuckDB file with a sandbox."""
+    """What a sandbox must hold, kept up with a DuckDB file and compared with what it holds.
 
-    def __init__(self, database: Path, sandbox_url: str, syncs: tuple[Sync, ...]) -> None:
-        self._database, self._url, self._syncs = database, sandbox_url, syncs
-        self._company_ids: dict[str, str] = {}
-        """`extid-…` and `srcid-…` → `_id`."""
+    Made before the first sync: what Planhat has by then belongs to people and must stay.
+    """
+
+    def __init__(self, database: Path, sandbox_url: str) -> None:
+        self._database, self._url = database, sandbox_url
+        self._syncs: Sequence[Sync] = ()
+        self._expected: dict[str, dict[str, Record | None]] = {}
+        """Sync → key → field → the model's value; None: deleted."""
+        self._records: dict[str, list[Record]] = {}
+        self._wrongly_held: list[str] = []
+        self._load({obj.path.strip("/") for obj in OBJECTS.values() if not obj.is_event})
+        self._before = self._records
+        self.records = self.fields = 0
+        """How many were compared; a record that two syncs feed counts twice."""
+
+    def follow(self, syncs: Sequence[Sync]) -> None:
+        """Take in the models as they are now; call it after each sync."""
+        self._syncs = syncs
+        self._load({*self._before, *map(_path, syncs)})
+        for sync in syncs:
+            rows = {str(r[sync.key.lower()]): r for r in self._rows(f"from {sync.model.relation.rendered}")}
+            expected = self._expected.setdefault(sync.name, {})
+            if sync.mode is Mode.UPDATE:
+                rows = self._matched(sync, rows)
+            for key, row in rows.items():
+                _take_in(sync, expected, key, row)
+            for key in expected.keys() - rows.keys():
+                _leave(sync, expected, key)
 
     def differences(self) -> Iterator[str]:
         """Tell each difference; none at all if the mirror is exact."""
-        for company in self._records("companies"):
-            for prefix, key in (("extid-", "externalId"), ("srcid-", "sourceId")):
-                if company.get(key):
-                    self._company_ids[prefix + company[key]] = company["_id"]
+        yield from self._wrongly_held
+        ids = self._ids()
+        ours: set[str] = set()
         for sync in self._syncs:
-            yield from self._events(sync) if sync.object.is_event else self._compare(sync)
+            if sync.object.is_event:
+                yield from self._events(sync, ids)
+                continue
+            records = self._by_key(sync)
+            yield from self._compare(sync, records, ids)
+            if sync.mode is not Mode.UPDATE:
+                ours |= {r["_id"] for key, r in records.items() if key in self._expected[sync.name]}
+        yield from self._of_others(ours)
 
-    def _records(self, name: str) -> list[dict[str, Any]]:
-        records: list[dict[str, Any]] = httpx.get(f"{self._url}/_sandbox/records/{name}", timeout=60).json()
-        return records
+    def _load(self, paths: Iterable[str]) -> None:
+        self._records = {p: httpx.get(f"{self._url}/_sandbox/records/{p}", timeout=60).json() for p in paths}
 
-    def _rows(self, sql: str) -> list[dict[str, Any]]:
+    def _rows(self, sql: str) -> list[Record]:
         with duckdb.connect(str(self._database), read_only=True) as connection:
             connection.execute("set timezone = 'UTC'")
             cursor = connection.execute(sql)
             names = [d[0].lower() for d in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def _compare(self, sync: Sync) -> Iterator[str]:
-        records = self._by_key(sync)
-        rows = {str(r[sync.key.lower()]): r for r in self._rows(f"from {sync.model.relation.rendered}")}
-        for key, row in rows.items():
-            if key not in records:
-                yield f"{sync.object.name} {key}: in the model, not in Planhat"
-                continue
-            for mapping in sync.fields:
-                found, wanted = _get(records[key], mapping), self._wanted(mapping, row)
-                if not _optional(mapping, row) and not _same(found, wanted):
-                    yield f"{sync.object.name} {key}: {mapping.target} is {found!r}, the model says {wanted!r}"
-        for key in records.keys() - rows.keys():
-            yield from _left_over(sync, key, records[key])
+    def _matched(self, sync: Sync, rows: dict[str, Record]) -> dict[str, Record]:
+        """The rows whose record Planhat has; of all others the state tables must say that they are held."""
+        matched = self._by_key(sync).keys() & rows.keys()
+        sql = f"select key from planhat_sync.failures where sync = '{sync.name}' and code = 'no_match'"
+        held = {row["key"] for row in self._rows(sql)}
+        self._wrongly_held += [
+            f"{sync.name} {key}: {'held' if key in held else 'not held'}, and its record is "
+            f"{'there' if key in matched else 'missing'}"
+            for key in (rows.keys() - matched) ^ held
+        ]
+        return {key: row for key, row in rows.items() if key in matched}
 
-    def _by_key(self, sync: Sync) -> dict[str, dict[str, Any]]:
+    def _by_key(self, sync: Sync) -> dict[str, Record]:
         """Records by our key; notes, which have none in Planhat, through the ids that the snapshot table keeps."""
-        path = sync.object.path.strip("/")
-        records = [r for r in self._records(path) if (r.get("type") == "note") == (sync.object.name == "note")] \
-            if path == "conversations" else self._records(path)  # fmt: skip
+        records = self._records[_path(sync)]
         if sync.match:
-            name = sync.object.fields[sync.match.field].json_name
+            name = "_id" if sync.match.field == "_id" else sync.object.fields[sync.match.field].json_name
             return {r[name]: r for r in records if r.get(name)}
         keys = {r["_planhat_id"]: r["_key"] for r in self._rows(f"from planhat_sync.snapshot__{sync.name}")}
-        return {keys.get(r["_id"], f"unknown {r['_id']}"): r for r in records}
+        return {keys[r["_id"]]: r for r in records if r["_id"] in keys}
 
-    def _wanted(self, mapping: FieldMapping, row: dict[str, Any]) -> Any:
-        source = mapping.source
-        if isinstance(source, Constant):
-            return source.value
-        value = row[source.column.lower()]
-        if mapping.field.type is FieldType.DAY and isinstance(value, dt.date):
-            return (value - EPOCH).days
-        if mapping.target == "companyExternalId":
-            return self._company_ids.get(f"extid-{value}", value)
-        if not isinstance(source, CompanyRef) or value is None:
-            return value
-        prefix = {"externalId": "extid-", "sourceId": "srcid-", "_id": ""}[source.by]
-        if isinstance(value, list):
-            return [self._company_ids.get(prefix + v, v) for v in value]
-        return self._company_ids.get(prefix + str(value), value)
+    def _compare(
+        self, sync: Sync, records: dict[str, Record], ids: dict[tuple[str, str], str]
+    ) -> Iterator[str]:
+        for key, values in self._expected[sync.name].items():
+            self.records += 1
+            if values is None or key not in records:
+                if (values is None) is (key in records):
+                    yield f"{sync.name} {key}: {'still' if values is None else 'not'} in Planhat"
+                continue
+            for mapping in sync.fields:
+                self.fields += 1
+                found, wanted = _get(records[key], mapping), _wanted(mapping, values[mapping.target], ids)
+                if _plain(found) != _plain(wanted):
+                    yield f"{sync.name} {key}: {mapping.target} is {found!r}, expected {wanted!r}"
 
-    def _events(self, sync: Sync) -> Iterator[str]:
-        """Compare events as bags: those of the model, and those that have left it since, are there once."""
-        kind = "metrics" if sync.object.name == "metric" else "activities"
-        found = Counter(_event(e, sync) for e in self._records(kind))
-        wanted: Counter[tuple[Any, ...]] = Counter()
-        in_model = set()
-        for row in self._rows(f"from {sync.model.relation.rendered}"):
-            in_model.add(row[sync.key.lower()])
-            wanted[tuple(_plain(self._wanted(m, row)) for m in sync.fields)] += 1
-        for row in self._rows(f"from planhat_sync.snapshot__{sync.name}"):
-            if row["_key"] not in in_model:
-                told = {
-                    m.model_column.lower(): row[m.state_column.lower()] for m in sync.fields if m.model_column
-                }
-                wanted[tuple(_plain(self._wanted(m, told)) for m in sync.fields)] += 1
+    def _events(self, sync: Sync, ids: dict[tuple[str, str], str]) -> Iterator[str]:
+        """Compare events as bags: every key that was ever in the model is there once."""
+        found = Counter(_event(e, sync) for e in self._records[_path(sync)])
+        wanted = Counter(
+            tuple(_plain(_wanted(m, values[m.target], ids)) for m in sync.fields)
+            for values in self._expected[sync.name].values()
+            if values
+        )
+        self.records += wanted.total()
+        self.fields += wanted.total() * len(sync.fields)
         for event in (found - wanted) + (wanted - found):
-            yield f"{sync.object.name} {event}: {found[event]} times in Planhat, {wanted[event]} expected"
+            yield f"{sync.name} {event}: {found[event]} times in Planhat, {wanted[event]} expected"
+
+    def _of_others(self, ours: set[str]) -> Iterator[str]:
+        """Records that nobody expects; and those of people, which must be as they were but for mapped fields."""
+        before = {r["_id"]: (path, r) for path, records in self._before.items() for r in records}
+        now = {r["_id"]: (path, r) for path, records in self._records.items() for r in records if "_id" in r}
+        events = {_path(sync) for sync in self._syncs if sync.object.is_event}
+        for key, (path, _) in now.items():
+            if key not in before and key not in ours and path not in events:
+                yield f"{path} {key}: in Planhat, and no model asked for it"
+        for key, (path, old) in before.items():
+            mapped = {m.field.json_name for s in self._syncs if _path(s) == path for m in s.fields}
+            kept = old.keys() - mapped - {"custom", "updatedAt"}
+            if key not in now or any(now[key][1].get(name) != old[name] for name in kept):
+                yield f"{path} {key}: it was there before, and is not as it was"
+
+    def _ids(self) -> dict[tuple[str, str], str]:
+        """Planhat's `_id`s of what fields refer to: by `extid-…` or `srcid-…`, by e-mail or external id."""
+        ids: dict[tuple[str, str], str] = {}
+        for company in self._records["companies"]:
+            ids |= {
+                ("company", p + company[k]): company["_id"] for k, p in PREFIXES.items() if company.get(k)
+            }
+        for name, path in PATHS.items():
+            for person in self._records[path]:
+                for by in ("email", "externalId", "sourceId"):
+                    ids[f"{name} by {by}", person.get(by) or ""] = person["_id"]
+        return ids
 
 
-def _get(record: dict[str, Any], mapping: FieldMapping) -> Any:
+def _path(sync: Sync) -> str:
+    """What the sandbox calls the sync's records."""
+    events = {"metric": "metrics", "user_activity": "activities"}
+    return events.get(sync.object.name, sync.object.path.strip("/"))
+
+
+def _take_in(sync: Sync, expected: dict[str, Record | None], key: str, row: Record) -> None:
+    """What a row that is in the model does to its record."""
+    before = expected.get(key)
+    if before is None:
+        expected[key] = {m.target: _source(m, row) for m in sync.fields}
+    elif sync.mode is not Mode.INSERT:
+        for mapping in sync.fields:
+            value = _source(mapping, row)
+            unsent = value is None and (mapping.nulls is Nulls.SKIP or isinstance(mapping.source, CompanyRef))
+            if mapping.write is Write.ALWAYS and not unsent:
+                before[mapping.target] = value
+
+
+def _leave(sync: Sync, expected: dict[str, Record | None], key: str) -> None:
+    """What becomes of the record of a row that is no longer in the model."""
+    values = expected[key]
+    if sync.on_removed is OnRemoved.DELETE:
+        expected[key] = None
+    elif sync.on_removed is OnRemoved.CLEAR and values:
+        for mapping in sync.fields:
+            kept = mapping.field.required or isinstance(mapping.source, Constant | CompanyRef)
+            if not kept and not any(mapping.target in group for group in sync.object.one_of):
+                values[mapping.target] = None
+
+
+def _source(mapping: FieldMapping, row: Record) -> Any:
+    """The value a row gives a field, as the model has it."""
+    source = mapping.source
+    return source.value if isinstance(source, Constant) else row[source.column.lower()]
+
+
+def _wanted(mapping: FieldMapping, value: Any, ids: dict[tuple[str, str], str]) -> Any:
+    """A model's value as Planhat must hold it: days as numbers, references as `_id`s."""
+    source = mapping.source
+    if value is None or isinstance(source, Constant):
+        return value
+    if mapping.field.type is FieldType.DAY and isinstance(value, dt.date):
+        return (value - EPOCH).days
+    if isinstance(source, Lookup):
+        return ids.get((f"{source.object} by {source.by}", value), f"the _id of {value}")
+    if mapping.target == "companyExternalId":
+        return ids.get(("company", f"extid-{value}"), value)
+    if not isinstance(source, CompanyRef):
+        return value
+    prefix = PREFIXES.get(source.by, "")
+    if isinstance(value, list):
+        return [ids.get(("company", f"{prefix}{v}"), v) for v in value]
+    return ids.get(("company", f"{prefix}{value}"), value)
+
+
+def _get(record: Record, mapping: FieldMapping) -> Any:
     if mapping.custom_name:
         return (record.get("custom") or {}).get(mapping.custom_name)
     return record.get(mapping.field.json_name)
 
 
-def _optional(mapping: FieldMapping, row: dict[str, Any]) -> bool:
-    """Whether the declaration lets Planhat's value differ from the model's."""
-    empty = mapping.model_column is not None and row[mapping.model_column.lower()] is None
-    return mapping.write is Write.ON_INSERT or (mapping.nulls is Nulls.SKIP and empty)
-
-
-def _left_over(sync: Sync, key: str, record: dict[str, Any]) -> Iterator[str]:
-    if sync.on_removed is OnRemoved.DELETE:
-        yield f"{sync.object.name} {key}: not in the model, still in Planhat"
-    if sync.on_removed is OnRemoved.CLEAR:
-        for mapping in sync.fields:
-            kept = mapping.field.required or isinstance(mapping.source, Constant | CompanyRef)
-            kept = kept or any(mapping.target in group for group in sync.object.one_of)
-            if not kept and _get(record, mapping) not in (None, []):
-                yield f"{sync.object.name} {key}: {mapping.target} should have been cleared"
-
-
-def _event(event: dict[str, Any], sync: Sync) -> tuple[Any, ...]:
+def _event(event: Record, sync: Sync) -> tuple[Any, ...]:
     """Reduce a stored event to the mapped fields; Planhat files some of them under other names (planhat-api §10)."""
     event = {"date": event.get("time"), "companyExternalId": event.get("companyId"), **event}
     return tuple(_plain(event.get(m.target)) for m in sync.fields)
-
-
-def _same(found: Any, wanted: Any) -> bool:
-    return _plain(found) == _plain(wanted)
 
 
 def _plain(value: Any) -> Any:

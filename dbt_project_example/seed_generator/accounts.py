@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 
 from seed_generator.chance import START, happens, other, stream
@@ -23,6 +23,7 @@ from seed_generator.words import (
 FIRST_ACCOUNTS = 400
 NEW_ACCOUNTS_A_DAY = 12
 EVALUATION = "Evaluation"
+TRIAL = timedelta(days=7)
 SEATS = {"Starter": (4, 9), "Team": (6, 14), "Business": (9, 19), "Enterprise": (16, 34)}
 
 
@@ -51,6 +52,41 @@ TEAM = tuple(
         1,
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanhatUser:
+    """A member of the team as Planhat exports its users; the `_id` is Planhat's."""
+
+    user_id: str
+    email: str
+    nick_name: str
+    first_name: str
+    last_name: str
+
+    def as_planhat(self) -> dict[str, str]:
+        """The user as Planhat has it."""
+        names = {
+            "user_id": "_id",
+            "nick_name": "nickName",
+            "first_name": "firstName",
+            "last_name": "lastName",
+        }
+        return {names.get(name, name): value for name, value in asdict(self).items()}
+
+
+def planhat_users() -> list[PlanhatUser]:
+    """The team, all of whom are users of Planhat."""
+    return [
+        PlanhatUser(
+            user_id=f"66{stream('user of Planhat', member.csm_id).randrange(16**22):022x}",
+            email=member.email,
+            nick_name=member.name.split()[0],
+            first_name=member.name.split()[0],
+            last_name=member.name.split()[1],
+        )
+        for member in TEAM
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +140,29 @@ def accounts_on(day: int) -> list[Account]:
     return [account for number in numbers if (account := _account_on(number, day))]
 
 
+def trials_on(day: int) -> list[Account]:
+    """Accounts that use the product already and are not in the CRM yet."""
+    known, ahead = FIRST_ACCOUNTS + NEW_ACCOUNTS_A_DAY * day, NEW_ACCOUNTS_A_DAY * TRIAL.days
+    coming = [_new_account(number, _joined(number)) for number in range(known + 1, known + ahead + 1)]
+    return [account for account in coming if tried_first(account)]
+
+
+def tried_first(account: Account) -> bool:
+    """Whether a trial came before the contract: the CRM takes trials over on the first of a month."""
+    since = account.customer_since
+    if since is None or since <= START or since.day != 1 or account.is_test:
+        return False
+    return happens(stream("trial", account.number), 0.4)
+
+
+def _joined(number: int) -> int:
+    """The day on which the account came into the CRM."""
+    return max(0, -(-(number - FIRST_ACCOUNTS) // NEW_ACCOUNTS_A_DAY))
+
+
 def _account_on(number: int, day: int) -> Account | None:
     """The account after its changes so far; None once it has left."""
-    joined = max(0, -(-(number - FIRST_ACCOUNTS) // NEW_ACCOUNTS_A_DAY))
+    joined = _joined(number)
     account = _new_account(number, joined)
     for today in range(joined + 1, day + 1):
         rng = stream("account", number, "day", today)

@@ -7,7 +7,7 @@ from dataclasses import astuple, fields, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
-from seed_generator.accounts import TEAM, Account, User, accounts_on, users_of
+from seed_generator.accounts import TEAM, Account, User, accounts_on, planhat_users, trials_on, users_of
 from seed_generator.chance import START, happens, stream
 from seed_generator.revenue import invoices_of, opportunities_of, sales_of, subscriptions_of, terms_of
 from seed_generator.success import (
@@ -37,6 +37,7 @@ def tables_on(day: int) -> Tables:
         "app_workspaces": [], "app_daily_usage": [], "app_events": [], "billing_subscriptions": [],
         "billing_invoices": [], "billing_one_off_sales": [], "cs_projects": [], "cs_notes": [],
         "cs_team": list(TEAM), "desk_tickets": [], "desk_issues": list(issues_on(today)),
+        "planhat_export_users": list(planhat_users()),
     }  # fmt: skip
     for account in accounts_on(day):
         users = users_of(account, day)
@@ -57,6 +58,8 @@ def tables_on(day: int) -> Tables:
         }
         for name, rows in of_account.items():
             tables[name] += rows
+    for account in trials_on(day):
+        tables["app_daily_usage"] += usage_of(account, today)
     return tables
 
 

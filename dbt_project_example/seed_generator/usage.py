@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from seed_generator.accounts import SEATS, first_tier
+from seed_generator.accounts import SEATS, TRIAL, first_tier, tried_first
 from seed_generator.chance import START, days, happens, stream
 from seed_generator.words import FEATURES
 
@@ -42,10 +42,11 @@ class ProductEvent:
 
 
 def usage_of(account: Account, today: date) -> list[DailyUsage]:
-    """The account's counters; some days arrive one day late."""
+    """The account's counters, those of its trial included; some days arrive one day late."""
     since = account.customer_since
     if since is None:
         return []
+    since -= TRIAL if tried_first(account) else timedelta()
     usage: list[DailyUsage] = []
     habit = SEATS[first_tier(account)][1]
     for day in days(max(since, START - timedelta(days=USAGE_DAYS - 1)), today):

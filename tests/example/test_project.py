@@ -17,6 +17,8 @@ OBJECTS = {
     "asset", "campaign", "company", "conversation", "enduser", "invoice", "issue", "license", "metric",
     "note", "opportunity", "project", "sale", "user_activity",
 }  # fmt: skip
+UPDATED = ["company", "user"]
+"""Objects with a sync in mode update besides; it creates nothing, so nothing is required of it."""
 REQUIRED = {  # the fields a create must carry (planhat-api §4, §13.34)
     "asset": {"name", "companyId"},
     "campaign": {"name", "companyId"},
@@ -35,6 +37,15 @@ REQUIRED = {  # the fields a create must carry (planhat-api §4, §13.34)
 }
 COMPANY_KEYS = {"account_id", "crm_account_id"}
 EVENTS = {"planhat_usage_metrics": "usage_point_id", "planhat_user_activities": "event_id"}
+STORY = {  # mart and key, and the one column that matters
+    "companies": ("planhat_companies", "account_id", "account_id"),
+    "owners": ("planhat_companies", "account_id", "csm_email"),
+    "usage": ("planhat_company_usage", "account_id", "trend"),
+    "portfolios": ("planhat_user_portfolios", "user_id", "accounts"),
+    "projects": ("planhat_projects", "project_id", "annual_amount"),
+    "campaigns": ("planhat_campaigns", "member_id", "response"),
+    "assets": ("planhat_assets", "workspace_id", "status"),
+}
 BUILD_SECONDS = 80
 
 
@@ -79,13 +90,17 @@ def test_two_days_build_green_and_can_be_sent(tmp_path: Path) -> None:
     ignored = shutil.ignore_patterns("target", "logs", "*.duckdb*", "__pycache__")
     shutil.copytree(PROJECT, project, ignore=ignored)
     events: list[dict[str, dict[str, Any]]] = []
+    days: list[dict[str, dict[str, Any]]] = []
     for step in (1, 2):
         models = build(project, step)
-        assert sorted(m["config"]["meta"]["planhat"]["object"] for m in models) == sorted(OBJECTS)
+        assert sorted(m["config"]["meta"]["planhat"]["object"] for m in models) == sorted(
+            [*OBJECTS, *UPDATED]
+        )
         with duckdb.connect(str(project / "example.duckdb"), read_only=True) as connection:
             for model in models:
                 check_mart(connection, model)
             events.append({name: rows_by_key(connection, name, key) for name, key in EVENTS.items()})
+            days.append({name: rows_by_key(connection, *mart) for name, mart in STORY.items()})
     first, second = events
     for name in EVENTS:
         changed = [
@@ -93,6 +108,22 @@ def test_two_days_build_green_and_can_be_sent(tmp_path: Path) -> None:
         ]
         assert not changed, f"{name}: an event is sent once and must not change"
         assert second[name].keys() - first[name].keys(), f"{name}: nothing new on the second day"
+    check_story(*days)
+
+
+def check_story(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
+    """What the second day is there to show happens on it."""
+    waiting = before["usage"].keys() - before["companies"].keys()
+    assert waiting, "no row of the update-only sync waits for its company"
+    assert waiting < after["companies"].keys(), (
+        "a row still waits, so an unchanged run would look it up again"
+    )
+    assert after["usage"].keys() <= after["companies"].keys()
+    for name in ("usage", "campaigns", "assets"):
+        assert before[name].keys() - after[name].keys(), f"{name}: nothing left, to be cleared or deleted"
+    for name in ("projects", "owners", "portfolios"):
+        both = before[name].keys() & after[name].keys()
+        assert any(before[name][key] != after[name][key] for key in both), f"{name}: nothing changed"
 
 
 def check_mart(connection: duckdb.DuckDBPyConnection, model: dict[str, Any]) -> None:
@@ -113,6 +144,8 @@ def check_mart(connection: duckdb.DuckDBPyConnection, model: dict[str, Any]) -> 
         for field, source in declared["fields"].items()
         if isinstance(source, dict) and "value" in source
     }
+    if declared.get("mode") == "update":
+        return
     required = REQUIRED[declared["object"]]
     assert required <= set(fields) | constants, name
     for field in sorted(required - constants):
@@ -130,7 +163,9 @@ def scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(value)
 
 
-def rows_by_key(connection: duckdb.DuckDBPyConnection, model: str, key: str) -> dict[str, Any]:
-    """The rows of a mart as text, by key."""
-    query = f"select {key}, cast(mart as varchar) from analytics.{model} as mart"
+def rows_by_key(
+    connection: duckdb.DuckDBPyConnection, model: str, key: str, column: str = "mart"
+) -> dict[str, Any]:
+    """The rows of a mart, or one column of them, as text, by key."""
+    query = f"select {key}, cast({column} as varchar) from analytics.{model} as mart"
     return dict(connection.execute(query).fetchall())

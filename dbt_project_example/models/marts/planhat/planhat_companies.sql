@@ -7,7 +7,7 @@ select
     accounts.country,
     accounts.city,
     accounts.industry || ' – ' || accounts.city as description,
-    accounts.csm_name,
+    accounts.csm_email,
     accounts.csm_score,
     accounts.tags,
     accounts.plan_tier,
