@@ -29,6 +29,37 @@ DATABASE = DEMO / "example.duckdb"
 BIN = Path(sys.executable).parent
 STYLED = sys.stdout.isatty()
 
+CUSTOM_FIELDS = {
+    "asset": {"Workspace Kind": "list", "Region": "list", "Storage (GB)": "number"},
+    "campaign": {"Response": "list", "Responded On": "day"},
+    "company": {
+        "Source": "text",
+        "CSM": "text",
+        "Plan Tier": "list",
+        "Seats": "number",
+        "ARR (local currency)": "number",
+        "Contract Ends": "day",
+        "Customer Since": "day",
+        "SSO Enabled": "checkbox",
+        "Hosting Regions": "multipicklist",
+        "Größenklasse": "list",
+        "Last Change in CRM": "date",
+    },
+    "conversation": {
+        "Channel": "list",
+        "Ticket Status": "list",
+        "Known Issue": "text",
+        "Closed At": "date",
+        "Author": "text",  # of the notes, which are conversations
+    },
+    "enduser": {"User Since": "date"},
+    "invoice": {"Subscription": "text"},
+    "issue": {"Reported Tickets": "number"},
+    "license": {"Seats": "number"},
+    "project": {"Stage": "list", "Übergabe an CSM": "day"},
+}
+"""The tenant's custom fields: object → display name → type. They are made in Planhat before values are sent."""
+
 QUERIES = (
     (
         "What the runs did",
@@ -57,6 +88,9 @@ def main() -> int:
     # The tenant has a conversation type of its own; Planhat files unknown types as notes.
     rules = Rules(conversation_types=(*Rules().conversation_types, "support case"))
     with Sandbox(rules=rules) as sandbox:
+        for parent, types in CUSTOM_FIELDS.items():
+            rows = ({"parent": parent, "name": name, "type": kind} for name, kind in types.items())
+            sandbox.tenant.seed("customfields", rows)
         environ = os.environ | sandbox.environment
         environ |= {"EXAMPLE_DUCKDB_PATH": str(DATABASE), "PYTHONIOENCODING": "utf-8"}
         title("1", "Build the dbt project: 14 models, each with a `planhat` block in its meta")

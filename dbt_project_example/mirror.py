@@ -35,9 +35,12 @@ class Mirror:
         self._database, self._url, self._syncs = database, sandbox_url, syncs
         self._company_ids: dict[str, str] = {}
         """`extid-…` and `srcid-…` → `_id`."""
+        self._days: set[str | None] = set()
+        """Custom fields that hold whole days since 1970."""
 
     def differences(self) -> Iterator[str]:
         """Tell each difference; none at all if the mirror is exact."""
+        self._days = {f["name"] for f in self._records("customfields") if f["type"] == "day"}
         for company in self._records("companies"):
             for prefix, key in (("extid-", "externalId"), ("srcid-", "sourceId")):
                 if company.get(key):
@@ -86,7 +89,8 @@ class Mirror:
         if isinstance(source, Constant):
             return source.value
         value = row[source.column.lower()]
-        if mapping.field.type is FieldType.DAY and isinstance(value, dt.date):
+        is_day = mapping.field.type is FieldType.DAY or mapping.custom_name in self._days
+        if is_day and isinstance(value, dt.date):
             return (value - EPOCH).days
         if mapping.target == "companyExternalId":
             return self._company_ids.get(f"extid-{value}", value)

@@ -33,7 +33,8 @@ never written as a field.
 - **match on**: the keys that may stand in `match`.
 - **required**: a record cannot be created without these fields, so the declaration must map each of them.
 - **recomputed**: the field is accepted, but Planhat may overwrite it.
-- **custom fields** stand under `fields: custom:`, by their display name; their type is that of the column.
+- **custom fields** stand under `fields: custom:`, by their display name; their type is
+  [the one they have in Planhat](declaration.md#custom-fields).
 """
 _SCOPES: Final = {Scope.TENANT: "the tenant", Scope.COMPANY: "a company"}
 
