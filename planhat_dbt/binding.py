@@ -54,6 +54,8 @@ class BoundSync:
     sync: Sync
     key: Column
     fields: tuple[BoundField, ...]
+    previous_key: Column | None = None
+    """The column that still carries the key of before; None: the match key did not change."""
 
     @property
     def name(self) -> str:
@@ -102,17 +104,14 @@ def bind(sync: Sync, table: Sequence[Column], dialect: Dialect) -> BoundSync:
         except TypeError as error:
             faults.append(_fault(sync, f"fields.{mapping.target}", str(error)))
     key = columns[sync.key.lower()]
-    if key.kind not in _KEY_KINDS:
-        faults.append(
-            _fault(
-                sync,
-                "key",
-                f"column {key.name} is of type {key.type}; a key is text, a number, a UUID or a time",
-            )
-        )
+    previous = columns[sync.previous_match.column.lower()] if sync.previous_match else None
+    for place, column in (("key", key), ("previous_match", previous)):
+        if column is not None and column.kind not in _KEY_KINDS:
+            text = f"column {column.name} is of type {column.type}; a key is text, a number, a UUID or a time"
+            faults.append(_fault(sync, place, text))
     if faults:
         raise BindingError(tuple(faults))
-    return BoundSync(sync, key, tuple(fields))
+    return BoundSync(sync, key, tuple(fields), previous)
 
 
 def _fault(sync: Sync, path: str, message: str) -> Fault:

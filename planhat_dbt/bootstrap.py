@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from planhat_dbt.artifacts import read_manifest, read_run_results
 from planhat_dbt.declaration import read_declarations
 from planhat_dbt.declaration.error import DeclarationError
+from planhat_dbt.declaration.types import Mode
 from planhat_dbt.errors import RefusedError, UsageError
 from planhat_dbt.gate import open_gate
 from planhat_dbt.project import read_project
@@ -18,10 +19,11 @@ from planhat_dbt.selection import select_syncs
 from planhat_dbt.support import unsupported_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from planhat_dbt.artifacts import Manifest, RunResults
     from planhat_dbt.declaration import Declarations
+    from planhat_dbt.declaration.types import Sync
     from planhat_dbt.planhat import ClientSettings
     from planhat_dbt.project import Project
     from planhat_dbt.settings import ProjectSettings
@@ -109,12 +111,7 @@ def build_context(
     )
     syncs = select_syncs(loaded.declarations.syncs, request.select, request.exclude)
     overrides = overrides or Overrides()
-    once = sorted(s.name for s in syncs if s.object.is_event and s.name in overrides.resync)
-    if once:
-        raise UsageError(
-            f"--resync {once[0]}: events are sent once, and Planhat would count them twice.",
-            hint="Resync records only. To send lost events again, give them new keys in the model.",
-        )
+    _check_resync(syncs, overrides.resync)
     _check_names(overrides, {s.name for s in syncs})
     return Context(
         project_dir=project.directory,
@@ -163,6 +160,21 @@ def client_settings(settings: ProjectSettings) -> ClientSettings:
 def _target_of(results: RunResults | None) -> str | None:
     # dbt tells the target only where --target was given; the manifest it wrote is that target's.
     return results.target if results else None
+
+
+def _check_resync(syncs: Iterable[Sync], names: frozenset[str]) -> None:
+    for sync in syncs:
+        if sync.name not in names or sync.mode is not Mode.INSERT:
+            continue
+        if sync.object.is_event:
+            raise UsageError(
+                f"--resync {sync.name}: events are sent once, and Planhat would count them twice.",
+                hint="Resync records only. To send lost events again, give them new keys in the model.",
+            )
+        raise UsageError(
+            f"--resync {sync.name}: mode insert sends a record once, and never changes one.",
+            hint="To bring its records to the model's values, declare mode upsert or update.",
+        )
 
 
 def _check_names(overrides: Overrides, selected: set[str]) -> None:

@@ -10,6 +10,7 @@ reads what they wrote.
 from __future__ import annotations
 
 from planhat_dbt.compare.comparison import Comparison
+from planhat_dbt.compare.former import former_searches
 from planhat_dbt.compare.numbering import (
     CLEAR_BATCHES_FROM,
     CREATE_BATCH_ROWS,
@@ -29,6 +30,7 @@ __all__ = [
     "Search",
     "create_plan",
     "drop_plan",
+    "former_searches",
     "in_need_of_lookup",
     "people_searches",
     "record_searches",

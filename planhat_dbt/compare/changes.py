@@ -11,6 +11,7 @@ import orjson
 
 from planhat_dbt.declaration.types import Constant, OnRemoved, Write
 from planhat_dbt.objects import FieldType
+from planhat_dbt.warehouse.port import ColumnKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,11 @@ class Changes:
             text = f"({new} is not null and {text})"
         return text
 
+    def behind_in_key(self, version: str) -> str | None:
+        """Test whether Planhat has not been told a row's present key yet; None: it has, of every row."""
+        since = self._comparison.key_since
+        return f"coalesce({version}, 0) < {since}" if since > 1 else None
+
     def clearable(self) -> list[BoundField]:
         """Fields that `clear` empties: not references, not what a create requires, not constants (DESIGN §15)."""
         return [
@@ -95,7 +101,11 @@ class Changes:
             every = all_names(self._dialect, self._fields, lambda i, _: f"n_{i}")
             first = f" when _operation = 'update' and {FIRST_CONTACT} then {every}"
         return self._per_field(
-            "[", "]", lambda name, _new, _old, _field: self._dialect.literal(f",{name}"), first
+            "[",
+            "]",
+            lambda name, _new, _old, _field: self._dialect.literal(f",{name}"),
+            first,
+            key=self._dialect.literal(f",{self._key_name()}"),
         )
 
     def values(self) -> str:
@@ -112,9 +122,14 @@ class Changes:
             return " || ".join(parts)
 
         first = f" when _operation = 'update' and {FIRST_CONTACT} then null"
-        return self._per_field("{", "}", pair, first if self._comparison.manner.finds_first else "")
+        opened = self._dialect.literal(f",{self._key_name()}:[null,")
+        key = f"{opened} || {self._dialect.json('_key', ColumnKind.TEXT)} || ']'"
+        return self._per_field("{", "}", pair, first if self._comparison.manner.finds_first else "", key=key)
 
-    def _per_field(self, opening: str, closing: str, part: _Part, whens: str) -> str:
+    def _key_name(self) -> str:
+        return json_name(self._sync.match.field if self._sync.match else "")
+
+    def _per_field(self, opening: str, closing: str, part: _Part, whens: str, *, key: str) -> str:
         if self._sync.object.is_event:
             return f"cast(null as {self._dialect.text})"
         updates = [
@@ -123,6 +138,8 @@ class Changes:
             for i, f in enumerate(self._fields)
             if is_compared(f)
         ]
+        if behind := self.behind_in_key("_mapping"):
+            updates.insert(0, f"case when {behind} then {key} else '' end")
         if updates:
             whens += f" when _operation = 'update' then {_joined(opening, updates, closing)}"
         if self._sync.on_removed is OnRemoved.CLEAR:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planhat_dbt.declaration.manner import Creates, Manner, manner_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from planhat_dbt.binding import BoundSync
     from planhat_dbt.parents import ParentCheck
+    from planhat_dbt.state.rekey import FormerKeys
     from planhat_dbt.state.snapshot import MappingRecord
 
 
@@ -27,6 +30,25 @@ class Comparison:
     """Syncs that have a snapshot table."""
     planned_parents: frozenset[str] = frozenset()
     """Syncs whose planned inserts count as present (for plans that are shown, not delivered)."""
+    rekeyed_parents: Mapping[str, int] = field(default_factory=dict)
+    """Parents whose match key changed → the mapping version since which Planhat is told the new one."""
+    former: FormerKeys | None = None
+    """The rows of this sync that Planhat knows by a key of before."""
+
+    @property
+    def by_former_key(self) -> str:
+        """The condition on plan rows `p` whose record a key of before alone can find."""
+        if self.former is None:
+            return "1 = 0"
+        return (
+            "(p._planhat_id is null and p._operation in ('update', 'clear', 'delete') "
+            f"and p._key in (select key from ({self.former.rows}) e))"
+        )
+
+    @property
+    def key_since(self) -> int:
+        """The mapping version since which rows are sent under the present key; 1: always."""
+        return self.mapping.key_since
 
     @property
     def manner(self) -> Manner:

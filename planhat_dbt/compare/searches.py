@@ -32,14 +32,22 @@ class Search:
     key_field: str
     wanted: str
     """A query: the keys that are still wanted, each with the `_id` of the company it must belong to, or NULL."""
-    in_company: bool = False
-    """Whether each key names its company; without one, a key that is unique only within a company may be several's."""
 
 
 def in_need_of_lookup(comparison: Comparison) -> str:
     """The condition on plan rows `p` whose record must be found first; never true for rows without a match key."""
-    sync = comparison.bound.sync
-    if sync.match is None:
+    usual = _by_present_key(comparison)
+    return f"({usual} or {comparison.by_former_key})" if comparison.former else usual
+
+
+def in_need_by_present_key(comparison: Comparison) -> str:
+    """Those of them that are looked up by the declared match key."""
+    usual = _by_present_key(comparison)
+    return f"({usual} and not {comparison.by_former_key})" if comparison.former else usual
+
+
+def _by_present_key(comparison: Comparison) -> str:
+    if comparison.bound.sync.match is None:
         return "1 = 0"
     found_first = "'insert', 'update', " if comparison.manner.finds_first else ""
     return f"p._planhat_id is null and p._operation in ({found_first}'clear', 'delete')"
@@ -59,14 +67,19 @@ def company_reference(tables: StateTables, comparison: Comparison) -> str | None
     sync = comparison.bound.sync
     if sync.match is None or not sync.object.needs_company(sync.match.field):
         return None
-    fields = comparison.bound.fields
+    return reference_text(tables, comparison, "p.{0}")
+
+
+def reference_text(tables: StateTables, comparison: Comparison, value: str) -> str | None:
+    """Write a company reference as it goes over the wire; `value` gives the column's value, as in `p.{0}`."""
+    sync, fields = comparison.bound.sync, comparison.bound.fields
     field = next((f for f in fields if f.mapping.target == sync.object.company_field), None)
     if field is None or field.mapping.field.type is not FieldType.COMPANY:
         return None
     source = field.mapping.source
     if isinstance(source, Constant):
         return tables.dialect.literal(str(source.value))
-    column = f"p.{tables.dialect.quote(field.name)}"
+    column = value.format(tables.dialect.quote(field.name))
     prefix = KEY_PREFIXES[source.by] if isinstance(source, CompanyRef) else ""
     return f"{tables.dialect.literal(prefix)} || {column}" if prefix else column
 
@@ -85,7 +98,10 @@ def record_searches(tables: StateTables, comparison: Comparison) -> list[Search]
         return []
     reference = company_reference(tables, comparison)
     records = _records(tables, comparison, reference)
-    return [_companies(tables, comparison, reference), records] if reference else [records]
+    if not reference:
+        return [records]
+    plan = f"{tables.plan(comparison.bound.name)} p"
+    return [company_search(tables, plan, reference, in_need_by_present_key(comparison)), records]
 
 
 def people_searches(tables: StateTables, comparison: Comparison) -> list[Search]:
@@ -93,12 +109,12 @@ def people_searches(tables: StateTables, comparison: Comparison) -> list[Search]
     return [_people(tables, comparison, field, lookup) for _, field, lookup in lookup_fields(comparison)]
 
 
-def _companies(tables: StateTables, comparison: Comparison, reference: str) -> Search:
+def company_search(tables: StateTables, rows: str, reference: str, condition: str) -> Search:
+    """The companies that references of some rows mean."""
     wanted = (
         f"select distinct {reference} as key, cast(null as {tables.dialect.text}) as company_id "
-        f"from {tables.plan(comparison.bound.name)} p "
-        f"where {in_need_of_lookup(comparison)} and {reference} is not null "
-        f"and not exists ({_known(tables, 'company', REFERENCE)} and l.key = {reference})"
+        f"from {rows} where {condition} and {reference} is not null "
+        f"and not exists ({known_records(tables, 'company', REFERENCE)} and l.key = {reference})"
     )
     return Search(OBJECTS["company"], REFERENCE, wanted)
 
@@ -106,21 +122,21 @@ def _companies(tables: StateTables, comparison: Comparison, reference: str) -> S
 def _records(tables: StateTables, comparison: Comparison, reference: str | None) -> Search:
     sync = comparison.bound.sync
     key_field = sync.match.field if sync.match else ""
-    known = f"{_known(tables, sync.object.name, key_field)} and l.key = p._key"
+    known = f"{known_records(tables, sync.object.name, key_field)} and l.key = p._key"
     company, join = f"cast(null as {tables.dialect.text})", ""
-    where = f"{in_need_of_lookup(comparison)} and not exists ({known})"
+    where = f"{in_need_by_present_key(comparison)} and not exists ({known})"
     if reference:
         company, join = "c.planhat_id", company_join(tables, reference)
         # A company that is not in Planhat has no records there: no need to ask.
         where = (
-            f"{in_need_of_lookup(comparison)} and ({reference} is null or c.planhat_id is not null) "
+            f"{in_need_by_present_key(comparison)} and ({reference} is null or c.planhat_id is not null) "
             f"and not exists ({known} and ({reference} is null or l.company_id = c.planhat_id))"
         )
     wanted = (
         f"select distinct p._key as key, {company} as company_id "
         f"from {tables.plan(sync.name)} p {join} where {where}"
     )
-    return Search(sync.object, key_field, wanted, in_company=reference is not None)
+    return Search(sync.object, key_field, wanted)
 
 
 def _people(tables: StateTables, comparison: Comparison, field: BoundField, lookup: Lookup) -> Search:
@@ -129,12 +145,13 @@ def _people(tables: StateTables, comparison: Comparison, field: BoundField, look
         f"select distinct {column} as key, cast(null as {tables.dialect.text}) as company_id "
         f"from {tables.plan(comparison.bound.name)} p where p._operation in ('insert', 'update') "
         f"and {column} is not null "
-        f"and not exists ({_known(tables, lookup.object, lookup.by)} and l.key = {column})"
+        f"and not exists ({known_records(tables, lookup.object, lookup.by)} and l.key = {column})"
     )
     return Search(OBJECTS[lookup.object], lookup.by, wanted)
 
 
-def _known(tables: StateTables, object_name: str, key_field: str) -> str:
+def known_records(tables: StateTables, object_name: str, key_field: str) -> str:
+    """Begin the query of look-ups `l` of an object by one of its keys."""
     return (
         f"select 1 from {tables.lookups} l where l.object = {tables.dialect.literal(object_name)} "
         f"and l.key_field = {tables.dialect.literal(key_field)}"

@@ -13,8 +13,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.compare.changes import all_names, is_compared, json_name
+from planhat_dbt.compare.former import former_candidates
 from planhat_dbt.compare.numbering import numbered, phase
-from planhat_dbt.compare.searches import company_join, company_reference, in_need_of_lookup, lookup_fields
+from planhat_dbt.compare.searches import (
+    company_join,
+    company_reference,
+    in_need_by_present_key,
+    in_need_of_lookup,
+    lookup_fields,
+)
 from planhat_dbt.declaration.manner import Creates
 
 if TYPE_CHECKING:
@@ -64,15 +71,22 @@ class _Settlement:
         if self._reference:
             join = company_join(self._tables, self._reference) + "\n  "
             here = f"({self._reference} is null or f.company_id = c.planhat_id)"
+        key_field = sync.match.field if sync.match else ""
+        # Whether capitals count in an e-mail is not known: what differs in them alone is not guessed (§13 no. 33).
+        exact = "f.key = p._key"
+        key = "lower(f.key) = lower(p._key)" if key_field == "email" else exact
+        here = f"{exact} and {here}" if key_field == "email" else here
         return (
             "  select p._row as _place, count(distinct f.planhat_id) as _anywhere,\n"
             f"    count(distinct case when {here} then f.planhat_id end) as _count,\n"
-            f"    min(case when {here} then f.planhat_id end) as _id\n"
+            f"    min(case when {here} then f.planhat_id end) as _id,\n"
+            f"    count(distinct case when not ({exact}) then f.planhat_id end) as _alike\n"
             f"  from {self._tables.plan(self._bound.name)} p\n  {join}"
             f"join {self._tables.lookups} f on f.object = {literal(sync.object.name)} "
-            f"and f.key_field = {literal(sync.match.field if sync.match else '')} and f.key = p._key "
+            f"and f.key_field = {literal(key_field)} and {key} "
             "and f.planhat_id is not null\n"
-            f"  where {in_need_of_lookup(self._comparison)} group by p._row"
+            f"  where {in_need_by_present_key(self._comparison)} group by p._row"
+            + former_candidates(self._tables, self._comparison)
         )
 
     def _found(self) -> str:
@@ -85,7 +99,9 @@ class _Settlement:
         persons = "".join(f", coalesce(v{i}.persons, 0) as _persons_{i}" for i, _, _ in self._people)
         return (
             f"  select p.*, case when {in_need_of_lookup(self._comparison)} then 1 else 0 end as _need,\n"
+            f"    case when {self._comparison.by_former_key} then 1 else 0 end as _former,\n"
             "    coalesce(k._count, 0) as _count, coalesce(k._anywhere, 0) as _anywhere, "
+            "coalesce(k._alike, 0) as _alike, "
             f"case when k._count = 1 then k._id end as _found_id{persons}\n"
             f"  from {self._tables.plan(self._bound.name)} p left join candidates k on k._place = p._row{people}"
         )
@@ -102,6 +118,10 @@ class _Settlement:
             )
             every = all_names(self._dialect, self._bound.fields, lambda _, f: self._dialect.quote(f.name))
             changed = f"case when {to_update} then {every} when {to_insert} then null else _changed end"
+        elif self._comparison.former and manner.creates is not Creates.NEVER:
+            anew = "_former = 1 and _operation = 'update' and _count = 0 and _anywhere = 0"
+            operation = f"case when {anew} then 'insert' else _operation end"
+            changed = f"case when {anew} then null else _changed end"
         return f"  select found.*, {operation} as _way, {changed} as _fields from found"
 
     def _reasons(self) -> list[tuple[str, str, str]]:
@@ -110,12 +130,18 @@ class _Settlement:
         several = f"several {obj.plural} in Planhat have this {key}"
         elsewhere = f"the {obj.name} with this {key} belongs to another company in Planhat"
         none = f"Planhat has no {obj.name} with this {key}"
+        capitals = f"{obj.plural} in Planhat have this {key} in other capitals: which is meant?"
         manner = self._comparison.manner
         change = "_need = 1 and _operation in ('insert', 'update')"
         removal = "_need = 1 and _operation in ('clear', 'delete')"
+        unsure = "(_count > 1 or (_count = 0 and _anywhere > 0))"
+        former = f"_former = 1 and _operation = 'update' and {unsure}"
         found = [
+            (former, "no_id", "its record cannot be found for certain by the key it had before"),
             (f"{removal} and _count > 1", "no_id", several),
+            (f"{removal} and _count = 0 and _alike > 0", "no_id", capitals),
             (f"{removal} and _count = 0 and _anywhere > 0", "no_id", elsewhere),
+            (f"{change} and _count = 0 and _alike > 0", "no_match", capitals),
         ]
         if not manner.changes_found:
             found.append((f"{change} and _count > 0", "existing", "it is in Planhat already; mode insert"))

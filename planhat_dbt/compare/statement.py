@@ -110,6 +110,8 @@ class _Statement:
         if self._sync.mode is not Mode.INSERT:
             present.append("s._state = 'deleted'")
             present += self._value_tests("s._mapping")
+            if behind := self._changes.behind_in_key("s._mapping"):
+                present.append(behind)
         elif not self._sync.object.is_event:
             changed = " or ".join(self._tests_since_insert())
             present += [f"(s._state = 'synced' and ({changed}))"] if changed else []
@@ -154,10 +156,13 @@ class _Statement:
     def _parent_join(self, number: int, check: ParentCheck) -> str:
         parts = [f"select cast(null as {self._dialect.text}) as _key where 1 = 0"]
         for parent in check.parents:
+            since = self._comparison.rekeyed_parents.get(parent)
             if parent in self._comparison.known_parents:
-                parts.append(f"select _key from {self._tables.snapshot(parent)} where {EXISTS}")
+                told = f" and coalesce(_mapping, 0) >= {since}" if since else ""
+                parts.append(f"select _key from {self._tables.snapshot(parent)} where {EXISTS}{told}")
             if parent in self._comparison.planned_parents:
-                parts.append(f"select _key from {self._tables.plan(parent)} where _operation = 'insert'")
+                sent = "in ('insert', 'update')" if since else "= 'insert'"
+                parts.append(f"select _key from {self._tables.plan(parent)} where _operation {sent}")
         keys = " union ".join(parts)
         value = self._bound.value_name(check.state_column)
         return f"\n  left join ({keys}) p{number} on p{number}._key = p.{value}"

@@ -172,6 +172,15 @@ class Block(Options):
             description="The Planhat key and the model column that carries it.", min_length=1, max_length=1
         ),
     ] = None
+    previous_match: Annotated[
+        dict[str, Name] | None,
+        Field(
+            description="The key that was matched before, and the model column that still carries it: the state is "
+            "re-keyed, and the new key is written into Planhat.",
+            min_length=1,
+            max_length=1,
+        ),
+    ] = None
     key: Annotated[
         Name | None,
         Field(

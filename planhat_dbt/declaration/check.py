@@ -80,6 +80,7 @@ def check(draft: Draft) -> Sync | None:
         enabled=block.enabled,
         tags=tuple(dict.fromkeys((*draft.model.tags, *block.tags))),
         previous_name=block.previous_name or "",
+        previous_match=_previous_match(obj, mode, match, draft),
     )
 
 
@@ -158,9 +159,41 @@ def _match(obj: ObjectType, mode: Mode, draft: Draft) -> Match | None:
     return Match(cast("KeyField", field), column)
 
 
+def _previous_match(obj: ObjectType, mode: Mode, match: Match | None, draft: Draft) -> Match | None:
+    if draft.block.previous_match is None:
+        return None
+    ((word, column),) = draft.block.previous_match.items()
+    field = canonical(obj, word)
+    problem = _previous_match_problem(obj, mode, match, field)
+    if problem:
+        draft.faults.error(f"previous_match.{word}", problem)
+    return Match(cast("KeyField", field), column) if field in KEY_FIELDS else None
+
+
+def _previous_match_problem(obj: ObjectType, mode: Mode, match: Match | None, field: str) -> str:
+    if obj.is_event:
+        return f"{obj.plural} are events and were never matched; leave `previous_match` out."
+    if match is None:
+        return "it tells what `match` was before; expected `match` beside it."
+    if mode is Mode.INSERT:
+        return (
+            "mode `insert` changes no record, so the new key cannot be written into Planhat; expected mode `upsert` "
+            "or `update`."
+        )
+    if field == match.field:
+        return f"`{field}` is the present match key; expected the one before, or leave `previous_match` out."
+    return _match_problem(obj, Mode.UPSERT, field)
+
+
 def _check_unmatched(obj: ObjectType, mode: Mode, draft: Draft) -> None:
     keys = one_of(obj.bulk_keys)
     only_by_id = obj.bulk_keys == ("_id",)
+    if mode is Mode.INSERT and not obj.single_calls:
+        others = one_of(k for k in obj.bulk_keys if k != "_id")
+        draft.faults.error(
+            "", f"`match` is missing: Planhat creates no {obj.plural} one by one; match on {others}."
+        )
+        return
     if mode is Mode.INSERT or (mode is Mode.UPSERT and only_by_id):
         if not draft.block.key:
             draft.faults.error(

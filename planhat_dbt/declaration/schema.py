@@ -32,7 +32,8 @@ def json_schema() -> dict[str, Any]:
     wire = {
         f.wire for o in OBJECTS.values() if o.bulk_keys for f in o.fields.values() if f.name in KEY_FIELDS
     }
-    properties["match"]["anyOf"][0]["propertyNames"] = {"enum": [*KEY_FIELDS, *sorted(wire - {""})]}
+    for name in ("match", "previous_match"):
+        properties[name]["anyOf"][0]["propertyNames"] = {"enum": [*KEY_FIELDS, *sorted(wire - {""})]}
     block["allOf"] = [_fields_of(o) for o in OBJECTS.values()]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

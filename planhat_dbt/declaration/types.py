@@ -181,6 +181,8 @@ class Sync:
     tags: tuple[str, ...] = ()
     previous_name: str = ""
     """The name its state may still stand under; empty: it was not renamed."""
+    previous_match: Match | None = None
+    """The key its state may still stand under; None: it did not change."""
 
     def __str__(self) -> str:
         return self.name

@@ -108,7 +108,7 @@ class BulkCourier:
             tally.refuse(refusal.row, refusal.code, refusal.message)
         made = {i.key: i.planhat_id for i in verdict.ids if i.created}
         for row in verdict.again:
-            if self._creates is Creates.IN_BULK:
+            if self._creates is Creates.IN_BULK and (row.key in made or not row.new_key):
                 tally.again.append(row.row)
             elif row.key in made and row.planhat_id != made[row.key]:
                 # We sent an update by `_id`, and something new came of it: never meant, never seen, but told.
@@ -116,7 +116,7 @@ class BulkCourier:
             elif not self._is_gone(row, tally):
                 # Sending it again would make a new record: only where the old one surely is no more.
                 tally.refuse(row, "refused", "Planhat refused this update; the record itself is still there")
-            elif self._creates is Creates.SINGLY:
+            elif self._creates is not Creates.NEVER:
                 tally.again.append(row.row)
             else:
                 tally.hold([row], "no_match", GONE)

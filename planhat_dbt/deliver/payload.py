@@ -36,6 +36,8 @@ class SentRow(NamedTuple):
     planhat_id: str | None
     item: bytes
     """The JSON object."""
+    new_key: bool = False
+    """Whether it gives a record that exists another key: refused, it may be that another record has that key."""
 
 
 class RefusedRow(NamedTuple):
@@ -88,6 +90,7 @@ class PayloadWriter:
         )
         self._fixed: dict[str, Any] = dict(object_type.constants)
         match = bound.sync.match
+        self._match = match.field if match else None
         self._key_name = object_type.fields[match.field].json_name if match else None
         self._key_is_id = bool(match) and match.field == "_id" if match else False
         scoped = object_type.key_scope is Scope.COMPANY and not object_type.is_event
@@ -121,7 +124,8 @@ class PayloadWriter:
             operation, planhat_id = (Operation.INSERT, None) if whole else (row[_OPERATION], row[_ID])
             try:
                 item = self._whole(row) if operation == Operation.INSERT else self._partial(row)
-                sent.append(SentRow(row[_ROW], row[_KEY], operation, planhat_id, _dumps(item)))
+                new_key = bool(planhat_id) and not self._key_is_id and (self._key_name or "") in item
+                sent.append(SentRow(row[_ROW], row[_KEY], operation, planhat_id, _dumps(item), new_key))
             except (BadValueError, orjson.JSONEncodeError) as error:
                 refused.append(RefusedRow(row[_ROW], row[_KEY], operation, str(error)))
         return [
@@ -155,8 +159,17 @@ class PayloadWriter:
             if self._company is not None and row[len(HEAD) + self._company] is not None:
                 self._put(item, self._company, row)
         for target in orjson.loads(row[_CHANGED] or b"[]"):
-            self._put(item, self._positions[target], row)
+            if target == self._match:
+                self._put_key(item, row)
+            else:
+                self._put(item, self._positions[target], row)
         return item
+
+    def _put_key(self, item: dict[str, Any], row: Row) -> None:
+        """Give a record its new key; without its id, the new key would make another one."""
+        if not row[_ID]:
+            raise BadValueError(f"{self._match}: its record is known by the key of before alone")
+        item[self._key_name or ""] = row[_KEY]
 
     def _put(self, item: dict[str, Any], position: int, row: Row) -> None:
         field = self._fields[position]

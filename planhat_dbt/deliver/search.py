@@ -92,13 +92,13 @@ class Searcher:
         self.complete = False
         """Whether it came to the end of the list."""
 
-    def companies(self, references: Sequence[str]) -> Iterator[list[FoundRecord]]:
-        """Find companies under the words of references (`extid-…`, `srcid-…`, `_id`); several: all companies."""
-        company = OBJECTS["company"]
-        if len(references) == 1:
-            record = self._get(company, references[0])
-            yield [FoundRecord(references[0], _id(record), None)] if record else []
-            return
+    def company(self, reference: str) -> Iterator[list[FoundRecord]]:
+        """Find the company that a reference means: `extid-…`, `srcid-…` or an `_id`."""
+        record = self._get(OBJECTS["company"], reference)
+        yield [FoundRecord(reference, _id(record), None)] if record else []
+
+    def all_companies(self) -> Iterator[list[FoundRecord]]:
+        """Find all companies under every word that a reference may use, in one call."""
         for page in _parts(self._calls.lean_companies(), 5000):
             found = []
             for record in page:
@@ -150,15 +150,17 @@ class Searcher:
         if key_field == "email":
             pages = self._pages(obj, {"email": wanted.key, **_select(obj, key_field)})
             records = chain.from_iterable(pages)
-            return [r for record in records if (r := _found(obj, key_field, record)) and r.key == wanted.key]
+            # In other capitals it may be the same person's: for the plan to judge, not for us (§13 no. 33).
+            found = [r for record in records if (r := _found(obj, key_field, record))]
+            return [r for r in found if r.key.lower() == wanted.key.lower()]
         record = self._get(obj, f"{obj.path_prefix(key_field)}{wanted.key}")
-        found = _found(obj, key_field, record) if record else None
-        if found is None or not wanted.company_id or found.company_id == wanted.company_id:
-            return [found] if found else []
+        one = _found(obj, key_field, record) if record else None
+        if one is None or not wanted.company_id or one.company_id == wanted.company_id:
+            return [one] if one else []
         # Another company's record of the same key: ours may stand behind it.
         pages = self._pages(obj, {"companyId": wanted.company_id, **_select(obj, key_field)})
         return [
-            found,
+            one,
             *(r for p in pages for x in p if (r := _found(obj, key_field, x)) and r.key == wanted.key),
         ]
 

@@ -111,8 +111,8 @@ class ObjectType:
     """The flag that hides a record from lists, and the parameter that asks for it (§7: archived ones)."""
     lean_list: bool = False
     """Whether `GET /leancompanies` names all records with their keys in one call (§7)."""
-    single_reads: bool = True
-    """Whether `GET /path/{id}` exists."""
+    single_calls: bool = True
+    """Whether one record can be created, read and changed by a call of its own; deletes are there for all."""
     aliases: tuple[str, ...] = ()
     """Other spellings accepted in a declaration."""
 
@@ -123,7 +123,7 @@ class ObjectType:
 
     def path_prefix(self, key: str) -> str | None:
         """What goes before a value of this key in `GET /path/{…}`; None: it cannot be read so."""
-        if not self.single_reads:
+        if not self.single_calls:
             return None
         return "" if key == "_id" else self.path_keys.get(key)
 

@@ -15,11 +15,12 @@ from planhat_dbt.declaration import missing_columns
 from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
 from planhat_dbt.errors import FailedError, UsageError
-from planhat_dbt.parents import parent_checks
+from planhat_dbt.parents import ParentCheck, parent_checks
 from planhat_dbt.plan import NOTED_CODES, REJECTED_CODES, Operation, SampleRow, SyncPlan
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
+from planhat_dbt.state.rekey import former_keys
 from planhat_dbt.state.rename import is_renamed, rename
-from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, resynced
+from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, read_mapping, resynced
 
 if TYPE_CHECKING:
     from planhat_dbt.run.context import Context
@@ -38,6 +39,8 @@ class Ready:
     """All syncs that have a snapshot table."""
     resync: bool = False
     """Whether the mapping is one that sends all again; it is kept only when delivery begins."""
+    notice: str = ""
+    """What became of its state that is worth knowing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +163,18 @@ def ensure_sync_tables(
     known = {t.removeprefix("snapshot__") for t in present if t.startswith("snapshot__")} | set(bound)
     ready = {}
     for name, b in bound.items():
+        before = read_mapping(session, tables, name)
         mapping = ensure_snapshot(session, tables, b, present)
+        notice = _rekeyed(name, before, mapping)
         resync = name in context.overrides.resync
-        ready[name] = Ready(b, resynced(mapping) if resync else mapping, frozenset(known), resync)
+        ready[name] = Ready(b, resynced(mapping) if resync else mapping, frozenset(known), resync, notice)
     return ready
+
+
+def _rekeyed(sync: str, before: MappingRecord | None, now: MappingRecord) -> str:
+    if before is None or before.match == now.match:
+        return ""
+    return f"{sync} is matched on {now.match} from now on; its state stood under {before.match} and was re-keyed."
 
 
 def compare(
@@ -198,6 +209,8 @@ def compare(
         has_unknown=manner_of(sync).sent_once and failing.get("unknown", 0) > 0,
         known_parents=ready.known_parents,
         planned_parents=planned_parents or frozenset(),
+        rekeyed_parents=_rekeyed_parents(session, tables, checks),
+        former=former_keys(session, tables, sync.name),
     )
     session.execute(drop_plan(tables, sync.name))
     session.execute(create_plan(tables, comparison))
@@ -206,6 +219,15 @@ def compare(
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
     return Compared(bound, mapping, comparison, plan, had_prior, sent_as=bound)
+
+
+def _rekeyed_parents(
+    session: Session, tables: StateTables, checks: tuple[ParentCheck, ...]
+) -> dict[str, int]:
+    """Parents that Planhat may not know by their present key yet."""
+    parents = {parent for check in checks for parent in check.parents}
+    mappings = {parent: read_mapping(session, tables, parent) for parent in sorted(parents)}
+    return {parent: m.key_since for parent, m in mappings.items() if m and m.key_since > 1}
 
 
 def recount(session: Session, tables: StateTables, compared: Compared, *, single_creates: bool) -> Compared:

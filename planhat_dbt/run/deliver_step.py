@@ -173,6 +173,7 @@ class _Deliverer:
                     outcomes,
                     mapping_version=compared.mapping.version,
                     had_prior=compared.had_prior,
+                    key_since=compared.mapping.key_since,
                 )
                 if again or window.first >= DELETE_BATCHES_FROM:
                     children = self._children(session)

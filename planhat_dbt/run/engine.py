@@ -172,6 +172,8 @@ class Run:
         ready = ensure_sync_tables(session, context, self._tables, self._journal, bound)
         for entry in ungated:
             entry.ready = ready[entry.sync.name]
+            if entry.ready.notice:
+                self._listener.notice(entry.ready.notice)
             if manner_of(entry.sync).sent_once:
                 self._decide(session, entry.sync.name, context.settings.on_unknown)
         return entries

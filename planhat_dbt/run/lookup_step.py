@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from planhat_dbt.compare import drop_plan, people_searches, record_searches, settled_plan
+from planhat_dbt.compare import (
+    drop_plan,
+    former_searches,
+    people_searches,
+    record_searches,
+    settled_plan,
+)
 from planhat_dbt.compare.searches import REFERENCE
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.declaration.types import Lookup, Mode
@@ -73,7 +79,10 @@ class _LookUp:
             desk.listed.difference_update([p for p in desk.listed if p[0] in desk.touched])
             desk.touched.clear()
         comparison = self._compared.comparison
-        for search in record_searches(desk.tables, comparison):
+        for search in (
+            *record_searches(desk.tables, comparison),
+            *former_searches(desk.tables, comparison),
+        ):
             self._search(search)
         if manner_of(self._compared.sync).finds_first:
             self._look_twice()
@@ -87,6 +96,8 @@ class _LookUp:
             with session.transaction():
                 desk.lease.renew(session)
                 desk.journal.note_existing(session, self._compared.bound, self._compared.mapping.version)
+                if comparison.former:
+                    desk.journal.bury_missing(session, self._compared.sync.name)
             return recount(session, desk.tables, self._compared, single_creates=self._singly)
 
     def _open(self) -> _Opened:
@@ -96,25 +107,30 @@ class _LookUp:
         desk, place = self._desk, (search.object.name, search.key_field)
         if place not in desk.listed:
             with self._open() as session:
-                count = int(session.rows(f"select count(*) from ({search.wanted}) w")[0][0])
+                keys = session.rows(f"select count(*), count(company_id) from ({search.wanted}) w")
+                count, in_company = map(int, keys[0])
                 rows = list_size(session, desk.tables, search.object.path)
             if not count:
                 return
-            self._find(search, count, rows)
+            self._find(search, count, rows, certain=in_company == count)
         with self._open() as session:
             desk.lookups.mark_missing(session, search.object.name, search.key_field, search.wanted)
             desk.log.write_requests(session, desk.take_requests())
 
-    def _find(self, search: Search, count: int, rows: int | None) -> None:
+    def _find(self, search: Search, count: int, rows: int | None, *, certain: bool) -> None:
+        """Ask Planhat; `certain` says whether every key names the company in which it is meant."""
         obj, key_field = search.object, search.key_field
         if key_field == REFERENCE:
-            several = ["", ""] if count > 1 else [k.key for k in self._wanted(search)]
-            self._enter(search, self._searcher.companies(several))
+            one = self._wanted(search)[0].key if count == 1 else ""
+            self._enter(search, self._searcher.company(one) if one else self._searcher.all_companies())
+            if not one:
+                self._desk.listed.add((obj.name, key_field))
             return
-        certain = search.in_company or not obj.needs_company(key_field)
-        way = choose_way(obj, key_field, count, certain=certain or key_field == "email", rows=rows)
+        certain = certain or not obj.needs_company(key_field) or key_field == "email"
+        way = choose_way(obj, key_field, count, certain=certain, rows=rows)
         if way is Way.LEAN_LIST:
             self._enter(search, self._searcher.lean_list(key_field))
+            self._desk.listed.add((obj.name, key_field))
         elif way is Way.SINGLE_READS:
             self._enter(search, self._searcher.singly(obj, key_field, self._wanted(search)))
         elif way is Way.SCAN:

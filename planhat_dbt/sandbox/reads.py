@@ -66,7 +66,8 @@ def list_records(tenant: Tenant, resource: Resource, query: Mapping[str, str]) -
     limit = min(_whole(query, "limit", resource.page) or resource.page, resource.max_page)
     offset = _whole(query, "offset", 0)
     page = _all_pages(tenant, resource, query)[offset : offset + limit]
-    selected = [name for name in query.get("select", "").split(",") if name]
+    # The documentation says "comma list" and no more; a client in use sends `name, companyId`.
+    selected = [name.strip() for name in query.get("select", "").split(",") if name.strip()]
     return [_as_listed(tenant, resource, record, selected) for record in page]
 
 

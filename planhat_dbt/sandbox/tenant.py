@@ -221,7 +221,7 @@ class Tenant:
             KeyError: no such model.
             BadValueError: a value does not fit its field, or a company is not there.
         """
-        resource = resource_named(model)
+        resource = resource_named("conversation" if model in ("note", "notes") else model)
         ids: list[str] = []
         for row in rows:
             record: Record = {"_id": row.get("_id") or self.new_id(), **resource.defaults}

@@ -27,6 +27,7 @@ _IDS: Final = "planhat_ids"
 _EXCEPTIONS: Final = "planhat_exceptions"
 _MERGED: Final = "planhat_merged"
 _CLOSED: Final = "planhat_closed"
+_BEHIND: Final = "planhat_behind"
 
 
 def utc_now() -> dt.datetime:
@@ -118,6 +119,7 @@ class Journal:
         *,
         mapping_version: int,
         had_prior: bool,
+        key_since: int = 1,
     ) -> None:
         """Write what became of a window; call inside a transaction.
 
@@ -128,10 +130,12 @@ class Journal:
             outcomes: One outcome for each of them.
             mapping_version: The mapping under which the rows were sent.
             had_prior: Whether the plan holds keys that the snapshot table already knows.
+            key_since: The mapping version since which Planhat is told the present key; clears do not tell it.
         """
         self._load(session, outcomes)
         now = utc_now()
-        self._move_snapshot(session, bound, window, mapping_version, now, had_prior=had_prior)
+        version = self._version(session, bound.name, window, mapping_version, key_since)
+        self._move_snapshot(session, bound, window, version, now, had_prior=had_prior)
         self._bury_gone(session, bound.name, window)
         self._log_changes(session, bound.name, window, now)
         self._note_failures(session, bound.name, window)
@@ -192,6 +196,15 @@ class Journal:
         )
         session.execute(
             f"delete from {self._tables.failures} where sync = {sync} and key in (select p._key {existing})"
+        )
+
+    def bury_missing(self, session: Session, sync: str) -> None:
+        """Forget rows of a settled plan that Planhat does not have by the key of before: the present one counts now."""
+        name = self._literal(sync)
+        session.execute(
+            f"update {self._tables.snapshot(sync)} set _state = 'deleted' where _planhat_id is null and _key in ("
+            f"select p._key from {self._tables.plan(sync)} p where p._code = 'no_match') "
+            f"and _key in (select key from {self._tables.previous_keys} where sync = {name})"
         )
 
     def hold(self, session: Session, sync: str, window: Window, message: str) -> int:
@@ -262,12 +275,25 @@ class Journal:
             f"where {window.where} and x._row is null"
         )
 
+    def _version(self, session: Session, sync: str, window: Window, version: int, key_since: int) -> str:
+        """The mapping under which plan rows `p` were sent; one that is behind in its key stays so when cleared."""
+        if key_since == 1:
+            return str(version)
+        cleared = f"p._operation = '{Operation.CLEAR.value}'"
+        session.scratch(
+            _BEHIND,
+            f"select _key from {self._tables.snapshot(sync)} where coalesce(_mapping, 0) < {key_since} and _key in "
+            f"(select p._key from {self._tables.plan(sync)} p where {window.where} and {cleared})",
+        )
+        behind = f"{cleared} and p._key in (select _key from {_BEHIND})"
+        return f"case when {behind} then {key_since - 1} else {version} end"
+
     def _move_snapshot(
         self,
         session: Session,
         bound: BoundSync,
         window: Window,
-        version: int,
+        version: str,
         now: dt.datetime,
         *,
         had_prior: bool,
@@ -286,7 +312,7 @@ class Journal:
             "coalesce(i._id, p._planhat_id)",
             f"case p._operation when '{clear}' then 'cleared' when '{delete}' then 'deleted' else 'synced' end",
             "case when i._created = 1 then 'created' else coalesce(p._origin, 'matched') end",
-            str(version),
+            version,
             f"coalesce(p._first_synced_at, {moment})",
             moment,
             self._literal(self._run),

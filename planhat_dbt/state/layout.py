@@ -114,6 +114,13 @@ TABLES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("company_id", "text"),
         ("run_id", "text"),
     ),
+    "previous_keys": (
+        ("sync", "text"),
+        ("key", "text"),
+        ("key_field", "text"),
+        ("previous_key", "text"),
+        ("rekeyed", "boolean"),
+    ),
     "meta": (("setting", "text"), ("value", "text"), ("updated_at", "timestamp")),
 }
 
@@ -150,6 +157,7 @@ class StateTables:
         self.failures = self.name("failures")
         self.requests = self.name("requests")
         self.lookups = self.name("lookups")
+        self.previous_keys = self.name("previous_keys")
         self.meta = self.name("meta")
 
     def name(self, table: str) -> str:

@@ -77,6 +77,7 @@ def rename(session: Session, tables: StateTables, syncs: Sequence[Sync]) -> None
             session.execute(f"alter table {tables.snapshot(old)} rename to {renamed}")
             _rename_settings(session, tables, old, new)
             _rename_failures(session, tables, old, new)
+            _rename_previous_keys(session, tables, old, new)
 
 
 def _is_untouched(session: Session, tables: StateTables, sync: str) -> bool:
@@ -117,3 +118,10 @@ def _rename_failures(session: Session, tables: StateTables, old: str, new: str) 
         f"delete from {failures} where sync = {was} and key in (select key from {failures} where sync = {now})"
     )
     session.execute(f"update {failures} set sync = {now} where sync = {was}")
+
+
+def _rename_previous_keys(session: Session, tables: StateTables, old: str, new: str) -> None:
+    """Move the keys that rows were known by before; what stands there under the new name has lost its table."""
+    was, now = tables.dialect.literal(old), tables.dialect.literal(new)
+    session.execute(f"delete from {tables.previous_keys} where sync = {now}")
+    session.execute(f"update {tables.previous_keys} set sync = {now} where sync = {was}")

@@ -15,6 +15,14 @@ import orjson
 
 from planhat_dbt.errors import UsageError
 from planhat_dbt.state.layout import SNAPSHOT_COLUMNS, StateTables, check_sync_tables
+from planhat_dbt.state.rekey import (
+    forget_previous_keys,
+    may_rekey,
+    prepare_rekeying,
+    rekeyed_mapping,
+    rekeying_hint,
+    tend_previous_keys,
+)
 from planhat_dbt.warehouse.port import ColumnKind
 
 if TYPE_CHECKING:
@@ -43,6 +51,10 @@ class MappingRecord:
     object: str
     match: str
     fields: dict[str, FieldRecord]
+    key: str = ""
+    """The model column that carried the key; empty: a version wrote it that did not remember it."""
+    key_since: int = 1
+    """The mapping version since which rows are sent under the present match key."""
 
     def since(self, target: str) -> int:
         """Say from which mapping version on a field has been sent as it is now."""
@@ -72,6 +84,7 @@ def ensure_snapshot(
         after = _fresh(bound)
         with session.transaction():
             _create(session, tables, bound)
+            forget_previous_keys(session, tables, bound.name)
             _write(session, tables, bound.name, after)
         return after
     refuse_foreign(
@@ -82,12 +95,16 @@ def ensure_snapshot(
     )
     narrow = _too_narrow(session, tables, bound, before)
     columns = {c.name for c in known or ()}
-    after, statements = _migrate(tables, bound, before, columns, narrow=narrow)
+    now, rekeying = before, []
+    if before.match != _match(bound.sync):
+        now, rekeying = rekeyed_mapping(bound, before), prepare_rekeying(session, tables, bound)
+    after, statements = _migrate(tables, bound, now, columns, narrow=narrow)
     if after != before:
         with session.transaction():
-            for statement in statements:
+            for statement in (*rekeying, *statements):
                 session.execute(statement)
             _write(session, tables, bound.name, after)
+    tend_previous_keys(session, tables, bound)
     return after
 
 
@@ -122,13 +139,13 @@ def refuse_foreign(sync: Sync, before: MappingRecord, who: str, hint: str) -> No
         UsageError: It was; the message begins with `who`.
     """
     now = (sync.object.name, _match(sync))
-    if (before.object, before.match) == now:
+    if (before.object, before.match) == now or may_rekey(sync, before):
         return
     was = f"{before.object} matched on {before.match or 'its key'}"
     raise UsageError(
         f"{who} has fed {was}; its declaration now says {now[0]} matched on {now[1] or 'its key'}. "
         "What was sent under one key cannot be compared under another.",
-        hint=hint,
+        hint=rekeying_hint(sync, before) + hint,
     )
 
 
@@ -138,7 +155,7 @@ def _match(sync: Sync) -> str:
 
 def _fresh(bound: BoundSync) -> MappingRecord:
     fields = {f.mapping.target: FieldRecord(f.name, f.stored_type, f.fingerprint, 1) for f in bound.fields}
-    return MappingRecord(1, bound.sync.object.name, _match(bound.sync), fields)
+    return MappingRecord(1, bound.sync.object.name, _match(bound.sync), fields, key=bound.key.name)
 
 
 def _create(session: Session, tables: StateTables, bound: BoundSync) -> None:
@@ -179,8 +196,8 @@ def _migrate(
     gone = sorted(({f.column for f in before.fields.values()} - kept) & columns)
     statements += [f"alter table {table} drop column {quote(name)}" for name in gone]
     if fields == before.fields:
-        return before, []
-    return MappingRecord(version, before.object, before.match, fields), statements
+        return replace(before, key=bound.key.name), []
+    return replace(before, version=version, fields=fields, key=bound.key.name), statements
 
 
 def _too_narrow(

@@ -141,7 +141,8 @@ def test_a_run_for_programs(tmp_path):
     assert found["results"][0] == {
         "sync": "companies", "model": "dim_companies", "object": "company", "mode": "upsert", "status": "success",
         "reason": None, "rows_in_model": 12345, "inserted": 345, "updated": 2, "cleared": 1, "deleted": 3, "held": 4,
-        "rejected": 2, "unknown": 0, "noted": {}, "calls": 5, "seconds_compare": 0.123, "seconds_deliver": 0.0}  # fmt: skip
+        "rejected": 2, "unknown": 0, "noted": {}, "calls": 5, "seconds_compare": 0.123,
+        "seconds_deliver": 0.0}  # fmt: skip
     assert found["totals"] == {"inserted": 345, "updated": 2, "cleared": 1, "deleted": 3, "held": 4, "rejected": 2,
                                "unknown": 0, "calls": 5, "bytes_sent": 3145728}  # fmt: skip
     assert json.loads(as_json(document)) == found == json.loads(as_json(result_document(RUN)))

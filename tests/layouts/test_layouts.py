@@ -275,6 +275,34 @@ def test_another_match_key_is_refused(old: Project) -> None:
     assert "enduser matched on externalId" in outcome.err
 
 
+def test_a_changed_match_key(old: Project) -> None:
+    """What was in flight is settled under the old key; what was cleared waits under it."""
+    before = len(old.sandbox.tenant.records("companies"))
+    old.sql("alter table companies add column crm varchar", "update companies set crm = 's' || id[2:]")
+    old.declare(
+        "companies", {**COMPANIES, "match": {"sourceId": "crm"}, "previous_match": {"externalId": "id"}}
+    )
+    outcome = old.sync("--select", "companies", code=1)
+    assert outcome.kinds == ["PUT /companies"]
+    assert sorted(rest(outcome), key=str) == [
+        {"sourceId": "s-1"},
+        {"sourceId": "s-2", "phase": "Risk"},
+        {"sourceId": "s-3"},
+    ]
+    assert old.snapshot("companies") == {
+        "c-4": "cleared", "c-5": "deleted", "s-1": "synced", "s-2": "synced", "s-3": "synced",
+    }  # fmt: skip
+    assert old.query("select key, code from planhat_sync.failures where sync = 'companies' order by key") == [
+        ("s-6", "missing_required"),
+        ("s-7", "duplicate_key"),
+    ]
+    assert old.sync("--select", "companies", code=1).kinds == []
+    old.sql("insert into companies (id, name, crm) values ('c-4', 'Acme 4', 's-4')")
+    assert old.sync("--select", "companies", code=1).counts("companies") == {"updated": 1, "rejected": 3}
+    assert len(old.sandbox.tenant.records("companies")) == before
+    assert old.sync("--select", "companies", code=1).kinds == []
+
+
 def test_every_sync_renamed(old: Project) -> None:
     for name, block in {
         "companies": COMPANIES,

@@ -180,7 +180,7 @@ def test_pages_filters_and_scopes():
         "task": "isArchived",
     }
     assert [o.name for o in OBJECTS.values() if o.lean_list] == ["company"]
-    assert [o.name for o in OBJECTS.values() if not o.single_reads] == ["ticket"]
+    assert [o.name for o in OBJECTS.values() if not o.single_calls] == ["ticket"]
     # An externalId is unique within a company, except where the object has none or no company (§3.1).
     scoped = {o.name for o in OBJECTS.values() if o.key_scope is Scope.COMPANY}
     assert scoped == {

@@ -410,3 +410,65 @@ def test_a_limit_on_changes_counts_what_is_really_sent(project: Project) -> None
     assert "--allow-changes people" in outcome.out
     assert [k for k in outcome.kinds if not k.startswith("GET")] == []
     assert project.sync("--allow-changes", "people").counts("people") == {"updated": 10, "held": 26}
+
+
+@pytest.mark.parametrize("mode", ["update", "insert"])
+@pytest.mark.parametrize("case", ["exact", "ignore"])
+def test_an_email_in_other_capitals_is_not_guessed(project: Project, mode: str, case: str) -> None:
+    project.sandbox.rules = Rules(email_case=case)
+    seed_companies(project, "a")
+    seed_people(project, {"email": "Ada@x.io"}, {"email": "bob@x.io"})
+    rows = [("ada@x.io", "a", "CTO"), ("bob@x.io", "a", "CEO")]
+    people(project, mode, *rows, match={"email": "id"})
+    outcome = project.sync()
+    assert project.failures() == {"ada@x.io": ("held", "no_match")}
+    assert outcome.counts("people") == ({"updated": 1, "held": 1} if mode == "update" else {"held": 1})
+    assert len(project.sandbox.tenant.records("endusers")) == 2
+
+
+def test_a_resync_of_an_insert_is_refused(project: Project) -> None:
+    seed_companies(project, "a")
+    people(project, "insert", ("p-1", "a", "CTO"))
+    outcome = project.sync("--resync", "people", code=2)
+    assert "never changes" in outcome.err
+    assert outcome.kinds == []
+
+
+def test_a_scan_gives_up_when_single_reads_are_cheaper(project: Project) -> None:
+    """50 pages of endusers, two keys wanted: two pages, then the two keys."""
+    seed_companies(project, "a")
+    seed_people(project, *({"externalId": f"x-{i:05}"} for i in range(10_000)))
+    seed_people(project, {"externalId": "p-1"}, {"externalId": "p-2"})
+    people(project, "update", ("p-1", "a", "CTO"), ("p-2", "a", "CEO"))
+    outcome = project.sync()
+    reads = [k for k in outcome.kinds if k.startswith("GET /endusers")]
+    assert reads == ["GET /endusers", "GET /endusers", "GET /endusers/extid-p-1", "GET /endusers/extid-p-2"]
+    assert outcome.counts("people") == {"updated": 2}
+
+
+def test_the_length_of_a_list_is_remembered(project: Project) -> None:
+    seed_companies(project, "a")
+    seed_people(project, *({"externalId": f"x-{i:05}"} for i in range(4_501)))
+    people(project, "update", *((f"no-{i}", "a", "CTO") for i in range(5)))
+    outcome = project.sync()
+    assert [k for k in outcome.kinds if "endusers" in k] == ["GET /endusers"] * 3
+    assert project.query("select value from planhat_sync.meta where setting = 'size:/endusers'") == [
+        ("4501",)
+    ]
+    project.replace("people", [("x-00001", "a", "CEO"), ("x-00002", "a", "CEO")])
+    outcome = project.sync()
+    assert sorted(k for k in outcome.kinds if "endusers" in k) == [
+        "GET /endusers/extid-x-00001",
+        "GET /endusers/extid-x-00002",
+        "PUT /endusers",
+    ], "three pages would cost more"
+
+
+def test_a_row_without_company_is_not_guessed_beside_rows_with_one(project: Project) -> None:
+    seed_companies(project, "a", "b")
+    seed_people(
+        project, {"externalId": "p-1"}, {"externalId": "p-2"}, {"externalId": "p-2", "companyId": "extid-b"}
+    )
+    people(project, "update", ("p-1", "a", "CTO"), ("p-2", None, "CEO"))
+    assert project.sync().counts("people") == {"updated": 1, "held": 1}
+    assert project.failures() == {"p-2": ("held", "no_match")}

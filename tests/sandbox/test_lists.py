@@ -74,6 +74,12 @@ def test_select_always_brings_the_id(api: Api) -> None:
     ]
 
 
+@pytest.mark.parametrize("select", ["phase,name", "phase, name", " phase ,name,"])
+def test_select_takes_blanks_around_its_commas(api: Api, select: str) -> None:
+    company = api.company(phase="x")
+    assert api.get("/companies", select=select) == [{"_id": company, "phase": "x", "name": "Company c-1"}]
+
+
 def test_a_company_list_without_select_is_reduced(api: Api) -> None:
     company = api.company(custom={"Plan": "gold"}, country="SE")
     assert api.get("/companies")[0].keys().isdisjoint({"custom", "country"})

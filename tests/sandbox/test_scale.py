@@ -68,3 +68,13 @@ def test_all_pages_of_a_big_list_are_read_in_one_pass() -> None:
         ids += [record["_id"] for record in list_records(tenant, COMPANIES, query)]
     assert ids == sorted(tenant.collections["companies"].records)
     assert time.process_time() - started < 10
+
+
+def test_a_call_on_a_connection_in_use_is_answered_at_once(api: Api) -> None:
+    seconds = []
+    for _ in range(20):
+        started = time.perf_counter()
+        api.get("/companies")
+        seconds.append(time.perf_counter() - started)
+    # Nagle's algorithm would hold each answer back for 40 ms, all but the first.
+    assert sorted(seconds)[10] < 0.03
