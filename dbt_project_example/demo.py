@@ -80,6 +80,41 @@ DAY = (  # what, the record's model in Planhat, its field, and the first such ro
     ),
 )
 
+CUSTOM_FIELDS = {
+    "asset": {"Workspace Kind": "list", "Region": "list", "Storage (GB)": "number"},
+    "campaign": {"Response": "list", "Responded On": "day"},
+    "company": {
+        "Source": "text",
+        "Plan Tier": "list",
+        "Seats": "number",
+        "ARR (local currency)": "number",
+        "Contract Ends": "day",
+        "Customer Since": "day",
+        "SSO Enabled": "checkbox",
+        "Hosting Regions": "multipicklist",
+        "Größenklasse": "list",
+        "Last Change in CRM": "date",
+        "Active Users (7 Days)": "number",
+        "Documents Approved (7 Days)": "number",
+        "Usage Trend": "list",
+        "Last Used On": "day",
+    },
+    "conversation": {
+        "Channel": "list",
+        "Ticket Status": "list",
+        "Known Issue": "text",
+        "Closed At": "date",
+        "Author": "text",  # of the notes, which are conversations
+    },
+    "enduser": {"User Since": "date"},
+    "invoice": {"Subscription": "text"},
+    "issue": {"Reported Tickets": "number"},
+    "license": {"Seats": "number"},
+    "project": {"Stage": "list", "Übergabe an CSM": "day", "Main Contact": "enduser"},
+    "user": {"Accounts": "number", "Accounts at Risk": "number", "Seats in Portfolio": "number"},
+}
+"""The tenant's custom fields: object → display name → type. They are made in Planhat before values are sent."""
+
 QUERIES = (
     (
         "What the runs did",
@@ -108,6 +143,9 @@ def main() -> int:
     # The tenant has a conversation type of its own; Planhat files unknown types as notes.
     rules = Rules(conversation_types=(*Rules().conversation_types, "support case"))
     with Sandbox(rules=rules) as sandbox:
+        for parent, types in CUSTOM_FIELDS.items():
+            rows = ({"parent": parent, "name": name, "type": kind} for name, kind in types.items())
+            sandbox.tenant.seed("customfields", rows)
         environ = os.environ | sandbox.environment
         environ |= {"EXAMPLE_DUCKDB_PATH": str(DATABASE), "PYTHONIOENCODING": "utf-8"}
         sandbox.tenant.seed("users", [user.as_planhat() for user in planhat_users()])  # made by people

@@ -47,6 +47,9 @@ class Mirror:
         self._wrongly_held: list[str] = []
         self._load({obj.path.strip("/") for obj in OBJECTS.values() if not obj.is_event})
         self._before = self._records
+        definitions = self._records["customfields"]
+        self._days = {(d["parent"], d["name"]) for d in definitions if d["type"] == "day"}
+        """Custom fields that hold whole days since 1970: object and display name."""
         self.records = self.fields = 0
         """How many were compared; a record that two syncs feed counts twice."""
 
@@ -121,7 +124,10 @@ class Mirror:
                 continue
             for mapping in sync.fields:
                 self.fields += 1
-                found, wanted = _get(records[key], mapping), _wanted(mapping, values[mapping.target], ids)
+                value = values[mapping.target]
+                if (sync.object.custom_parent, mapping.custom_name) in self._days:
+                    value = _days_since_1970(value)
+                found, wanted = _get(records[key], mapping), _wanted(mapping, value, ids)
                 if _plain(found) != _plain(wanted):
                     yield f"{sync.name} {key}: {mapping.target} is {found!r}, expected {wanted!r}"
 
@@ -208,8 +214,8 @@ def _wanted(mapping: FieldMapping, value: Any, ids: dict[tuple[str, str], str]) 
     source = mapping.source
     if value is None or isinstance(source, Constant):
         return value
-    if mapping.field.type is FieldType.DAY and isinstance(value, dt.date):
-        return (value - EPOCH).days
+    if mapping.field.type is FieldType.DAY:
+        return _days_since_1970(value)
     if isinstance(source, Lookup):
         return ids.get((f"{source.object} by {source.by}", value), f"the _id of {value}")
     if mapping.target == "companyExternalId":
@@ -220,6 +226,10 @@ def _wanted(mapping: FieldMapping, value: Any, ids: dict[tuple[str, str], str]) 
     if isinstance(value, list):
         return [ids.get(("company", f"{prefix}{v}"), v) for v in value]
     return ids.get(("company", f"{prefix}{value}"), value)
+
+
+def _days_since_1970(value: Any) -> Any:
+    return (value - EPOCH).days if isinstance(value, dt.date) else value
 
 
 def _get(record: Record, mapping: FieldMapping) -> Any:

@@ -42,7 +42,8 @@ never written as a field.
   run makes for two such rows and one more: `list`, `lean list` and `get` look records up, `bulk` sends many at once,
   `post` and `put` one. Each line is a promise: [conformance.csv](conformance.csv) has them all, with the calls and
   records expected after each step, and tests drive every one of them.
-- **custom fields** stand under `fields: custom:`, by their display name; their type is that of the column.
+- **custom fields** stand under `fields: custom:`, by their display name; their type is
+  [the one they have in Planhat](declaration.md#custom-fields).
 """
 _SCOPES: Final = {Scope.TENANT: "the tenant", Scope.COMPANY: "a company"}
 

@@ -193,7 +193,7 @@ def _field(bound: BoundField, *, event: bool) -> _Field:
     mapping = bound.mapping
     convert = bound.conversion.convert
     if isinstance(mapping.source, Lookup):
-        convert = _person
+        convert = _persons if mapping.field.type is FieldType.IDS else _person
     if isinstance(mapping.source, Constant):
         constant = mapping.source.value
         convert = lambda _: constant  # noqa: E731 - closes over this field's value
@@ -212,6 +212,10 @@ def _person(planhat_id: str) -> str:
     if not planhat_id:
         raise BadValueError("Planhat has nobody with this key, or several")
     return planhat_id
+
+
+def _persons(planhat_id: str) -> list[str]:
+    return [_person(planhat_id)]
 
 
 def _wire(number: int, field: BoundField, dialect: Dialect) -> str:

@@ -37,6 +37,7 @@ NOTE = ObjectType(
     company_field="companyId",
     key_scope=Scope.TENANT,
     constants=frozen(type="note"),
+    custom_owner="conversation",
     fields=fields(
         company="companyId!",
         text="type! subject description companyExternalId companyName- companySourceId- snippet- note- "

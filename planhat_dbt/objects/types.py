@@ -101,6 +101,8 @@ class ObjectType:
     """Fields that every row carries with a fixed value (note: `type`)."""
     custom: bool = True
     """Whether records carry `custom` fields."""
+    custom_owner: str = ""
+    """Whose definitions its custom fields are, where that is not its own name (a note is a conversation)."""
     page_size: int = 2000
     """Largest legal `limit` of its list."""
     list_filters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -128,6 +130,11 @@ class ObjectType:
     def needs_company(self, key: str) -> bool:
         """Whether a key says who is meant only together with the company (§3.1)."""
         return self.key_scope is Scope.COMPANY and key not in ("_id", "sourceId")
+
+    @property
+    def custom_parent(self) -> str:
+        """The `parent` of its custom fields' definitions (§9.16)."""
+        return self.custom_owner or self.name
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.planhat.answer import Answer, CallRecord, ClientSettings
+from planhat_dbt.planhat.definitions import CustomField, CustomFields, read_definitions
 from planhat_dbt.planhat.endpoint import Endpoint, Secret
 from planhat_dbt.planhat.errors import (
     AccessDeniedError,
@@ -41,6 +42,8 @@ __all__ = [
     "CallError",
     "CallRecord",
     "ClientSettings",
+    "CustomField",
+    "CustomFields",
     "Endpoint",
     "EventError",
     "MetricsReport",
@@ -54,6 +57,7 @@ __all__ = [
     "UnreadableAnswerError",
     "is_bulk_body",
     "read_bulk",
+    "read_definitions",
     "read_message",
     "read_metrics",
 ]

@@ -53,6 +53,8 @@ class Compared:
     plan: SyncPlan
     had_prior: bool
     """Whether the plan holds keys that the snapshot table already knows."""
+    sent_as: BoundSync
+    """The sync as its rows are encoded: custom fields have the types of the tenant, once these are known."""
 
     @property
     def sync(self) -> Sync:
@@ -216,7 +218,7 @@ def compare(
     if samples:
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
-    return Compared(bound, mapping, comparison, plan, had_prior)
+    return Compared(bound, mapping, comparison, plan, had_prior, sent_as=bound)
 
 
 def _rekeyed_parents(

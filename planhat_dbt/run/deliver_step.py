@@ -90,7 +90,7 @@ class _Deliverer:
         self._compared = compared
         self._listener = listener
         self._breaker = breaker
-        self._writer = PayloadWriter(compared.bound, desk.tables.dialect)
+        self._writer = PayloadWriter(compared.sent_as, desk.tables.dialect)
         self._counts = Counts()
 
     def run(self, phases: Iterable[Phase]) -> Delivery:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from planhat_dbt.deliver.courier import Calls, Limits
+from planhat_dbt.run.custom_step import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,8 @@ class Desk:
     """Objects whose list was read to its end in this run, and by which key."""
     touched: set[str] = field(default_factory=set)
     """Objects that syncs of this run have changed since they were last looked up."""
+    custom: Known = field(default_factory=Known)
+    """What this run knows of the tenant's custom fields."""
 
     @property
     def limits(self) -> Limits:

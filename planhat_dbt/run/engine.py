@@ -32,6 +32,7 @@ from planhat_dbt.run.compare_step import (
     set_aside,
     take_along,
 )
+from planhat_dbt.run.custom_step import wants_types, with_types
 from planhat_dbt.run.deliver_step import Delivery, deliver_changes, deliver_removals, hold_removals
 from planhat_dbt.run.desk import Desk
 from planhat_dbt.run.ledger import Entry
@@ -277,10 +278,8 @@ class Run:
             with session.transaction():
                 self._lease.renew(session)
             compared = self._compare(session, entry)
-        stopped_by = None
-        if entry.status is None and wants_lookups(compared, self._context.settings.single_insert_rows):
-            stopped_by = self._look_up(desk, entry, compared)
-            compared = entry.compared or compared
+        stopped_by = self._get_ready(desk, entry) if entry.status is None else None
+        compared = entry.compared or compared
         plan = compared.plan
         entry.counts += Counts(held=plan.held, rejected=plan.rejected, unknown=plan.unknown)
         with self._context.warehouse.open() as session:
@@ -296,13 +295,17 @@ class Run:
         if entry.status is not None or not plan.changes:
             return stopped_by
         desk.touched.add(entry.sync.object.name)
+        if entry.sync.object.name == "custom_field":
+            desk.custom.forget()
         return self._take_in(entry, deliver_changes, desk)
 
-    def _look_up(self, desk: Desk, entry: Entry, compared: Compared) -> PlanhatDbtError | None:
-        """Settle a plan; what stops it stops this sync, or the run if Planhat cannot be asked at all."""
+    def _get_ready(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
+        """Ask Planhat what a plan needs; what stops this stops the sync, or the run if Planhat cannot be asked."""
         started = time.monotonic()
         try:
-            entry.compared = look_up(desk, compared)
+            self._look_up(desk, entry)
+            if entry.status is None and entry.compared and wants_types(entry.compared):
+                entry.compared = with_types(desk, entry.compared, self._listener)
         except StoppedError as error:
             entry.status, entry.reason = Status.INTERRUPTED, error.message
             return error
@@ -313,9 +316,15 @@ class Run:
             return error if ends_run or self._context.overrides.fail_fast else None
         finally:
             entry.seconds_deliver += time.monotonic() - started
-        with self._context.warehouse.open() as session:
-            self._guard(session, entry, entry.compared)
         return None
+
+    def _look_up(self, desk: Desk, entry: Entry) -> None:
+        """Settle a plan whose records must be found first."""
+        compared = entry.compared
+        if compared and wants_lookups(compared, self._context.settings.single_insert_rows):
+            entry.compared = look_up(desk, compared)
+            with self._context.warehouse.open() as session:
+                self._guard(session, entry, entry.compared)
 
     def _hold_all(self, session: Session, entry: Entry) -> None:
         """Enter every row of a plan that will not be delivered as held; the next run finds them again."""

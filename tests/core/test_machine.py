@@ -48,6 +48,9 @@ FAULTS = st.sampled_from(
         Fault(kind=FaultKind.WRONG_COUNTERS, method="PUT", path="/companies", rows=3),
         Fault(kind=FaultKind.LOST_ROWS, method="PUT", path="/companies"),
         Fault(kind=FaultKind.LOST_ROWS, method="PUT", path="/companies", rows=2, count=2),
+        Fault(kind=FaultKind.STATUS, path="/customfields", status=403),
+        Fault(kind=FaultKind.STATUS, path="/customfields", status=503, count=3),
+        Fault(kind=FaultKind.RESET_BEFORE, path="/customfields", count=3),
     ]
 )
 

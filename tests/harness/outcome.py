@@ -33,6 +33,11 @@ class Outcome:
         """The calls as `PUT /companies`."""
         return [f"{c.method} {c.path}" for c in self.calls]
 
+    @property
+    def writes(self) -> tuple[LoggedCall, ...]:
+        """The calls that are no reads."""
+        return tuple(c for c in self.calls if c.method != "GET")
+
     def sent(self, path: str, method: str = "PUT") -> list[Row]:
         """Rows sent to exactly this path, in order."""
         rows: list[Row] = []

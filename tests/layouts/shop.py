@@ -172,10 +172,11 @@ DAYS: tuple[Callable[[Project], None], ...] = (
 
 
 def _kill(project: Project, sync: str) -> None:
-    project.sandbox.faults.add(Fault(kind=FaultKind.DELAY, seconds=SLOW, count=None))
+    path, calls = ("/companies", 2) if sync == "companies" else ("/", 1)  # definitions of custom fields first
+    project.sandbox.faults.add(Fault(kind=FaultKind.DELAY, seconds=SLOW, count=None, path=path))
     process = project.start("sync", "--select", sync)
     give_up = time.monotonic() + 30
-    while not project.sandbox.log.total:
+    while project.sandbox.log.total < calls:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up
         time.sleep(0.01)

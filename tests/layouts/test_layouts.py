@@ -136,7 +136,7 @@ def test_a_plan_finds_what_was_in_flight_and_nothing_else(old: Project) -> None:
 def test_only_what_was_in_flight_is_sent(old: Project) -> None:
     past = {table: old.query(f"select * from planhat_sync.{table} order by all") for table in PAST}
     outcome = old.sync(code=1)
-    assert outcome.kinds == ["PUT /companies"]
+    assert outcome.kinds == ["GET /customfields", "PUT /companies"]
     assert rest(outcome) == [{"phase": "Risk"}]
     assert old.failures() == {**STANDING, **DOUBTS}
     assert old.snapshot("companies") == {
@@ -313,7 +313,7 @@ def test_every_sync_renamed(old: Project) -> None:
         old.declare(name, {**block, "name": f"new_{name}", "previous_name": name})
     outcome = old.sync(code=1)
     assert rest(outcome) == [{"phase": "Risk"}]
-    assert outcome.kinds == ["PUT /companies"]
+    assert outcome.kinds == ["GET /customfields", "PUT /companies"]
     assert old.failures() == {**STANDING, **DOUBTS}
     assert old.sync(code=1).kinds == []
 
@@ -358,5 +358,5 @@ def test_a_recording_of_today_is_gone_on_with_too(project: Project, tmp_path: Pa
     sql, records = record.record(tmp_path / "recorded")
     load(project, sql, records)
     outcome = project.sync(code=1)
-    assert (outcome.kinds, rest(outcome)) == (["PUT /companies"], [{"phase": "Risk"}])
+    assert (outcome.kinds, rest(outcome)) == (["GET /customfields", "PUT /companies"], [{"phase": "Risk"}])
     assert project.failures() == {**STANDING, **DOUBTS}

@@ -68,6 +68,11 @@ class Case:
         """The columns that have another value."""
         return [c for c in self.columns if c.other is not None]
 
+    @property
+    def has_custom(self) -> bool:
+        """Whether it maps a custom field, so that a run that sends it reads their definitions."""
+        return any(c.target.startswith("custom.") for c in self.columns)
+
     def key(self, i: int) -> str:
         """The key of a row."""
         if self.match == "email":

@@ -42,7 +42,7 @@ def test_a_fault_without_retries(project: Project, fault: Fault) -> None:
             change_much(project)
         project.sandbox.faults.add(Fault(**{**fault.as_json(), "method": "PUT", "skip": 1}))
         first = project.sync(code=None)
-        assert first.calls[1].fault == fault.kind
+        assert first.writes[1].fault == fault.kind
         project.sync()
         assert mirrors(project)
         assert project.failures() == {}
@@ -53,7 +53,7 @@ def test_a_fault_without_retries(project: Project, fault: Fault) -> None:
 def test_a_passing_fault_is_got_over_in_the_same_run(project: Project, fault: Fault) -> None:
     project.settings(batch_rows=10, read_timeout=0.4)
     add_companies(project, 30)
-    project.sandbox.faults.add(Fault(**{**fault.as_json(), "skip": 1}))
+    project.sandbox.faults.add(Fault(**{**fault.as_json(), "method": "PUT", "skip": 1}))
     # A pause longer than this project waits; rows that an answer does not speak of count as dropped.
     lasting = (fault.status, fault.retry_after) == (429, "")
     lasting |= fault.kind in (FaultKind.WRONG_COUNTERS, FaultKind.LOST_ROWS)
@@ -89,7 +89,7 @@ def test_deletes_under_faults(project: Project, fault: Fault) -> None:
 def test_a_dead_service_stops_the_sync_and_holds_the_rest(project: Project) -> None:
     project.settings(batch_rows=10, max_tries=1)
     add_companies(project, 200)
-    project.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=503, count=None))
+    project.sandbox.faults.add(Fault(kind=FaultKind.STATUS, path="/companies", status=503, count=None))
     outcome = project.sync(code=1)
     assert len(outcome.calls) < 10  # the breaker
     assert outcome.status("companies") == "failed"
@@ -115,9 +115,13 @@ def test_a_revoked_token_stops_the_run_at_once(project: Project) -> None:
         {"id": "varchar", "c": "varchar"},
         [("a-1", "c-1")],
     )
-    project.sandbox.faults.add(Fault.token_revoked(after_calls=1))
+    project.sandbox.faults.add(Fault.token_revoked(after_calls=2))
     outcome = project.sync(code=1)
-    assert [call.status for call in outcome.calls] == [200, 401]
+    assert [(call.method, call.status) for call in outcome.calls] == [
+        ("GET", 200),
+        ("PUT", 200),
+        ("PUT", 401),
+    ]
     assert outcome.counts("companies") == {"inserted": 10, "held": 20}
     assert len(project.snapshot("companies")) == 10
     assert "PLANHAT_API_TOKEN" in outcome.told

@@ -43,9 +43,9 @@ def test_a_signal_ends_the_run_with_its_state_recorded(
 ) -> None:
     project.settings(batch_rows=10)
     add_companies(project, 300)
-    slow(project, skip=2)
+    slow(project, skip=3)
     process = project.start("sync")
-    wait_for_calls(project, 4, process)
+    wait_for_calls(project, 5, process)
     process.send_signal(number)
     ended, told = end(process)
     assert ended == code, told
@@ -68,9 +68,9 @@ def test_killed_while_sending_records(project: Project, after: int) -> None:
     """Eight batches are recorded together: the kill falls into the first, and into the second window."""
     project.settings(batch_rows=10)
     add_companies(project, 100, on_removed="delete", max_removals="100%")
-    slow(project, skip=after - 1)
+    slow(project, path="/companies", skip=after - 1)
     process = project.start("sync")
-    wait_for_calls(project, after, process)
+    wait_for_calls(project, 1 + after, process)  # the definitions of custom fields come first
     process.kill()
     process.communicate()
     project.sandbox.faults.clear()
@@ -92,7 +92,7 @@ def test_killed_while_updating_and_deleting(project: Project) -> None:
         project.replace("companies", [company(i, phase=f"at {path}") for i in range(gone, 41)])
         slow(project, path=path, skip=1)
         process = project.start("sync")
-        wait_for_calls(project, 3, process)
+        wait_for_calls(project, 4, process)
         process.kill()
         process.communicate()
         project.sandbox.faults.clear()
@@ -130,9 +130,9 @@ def test_killed_while_sending_events(project: Project, after: int) -> None:
 def test_a_second_run_is_told_who_is_under_way(project: Project) -> None:
     project.settings(batch_rows=10)
     add_companies(project, 50)
-    slow(project)
+    slow(project, path="/companies")
     process = project.start("sync")
-    wait_for_calls(project, 1, process)
+    wait_for_calls(project, 2, process)
     for command in ("sync", "plan"):
         refused = project.start(command)
         code, told = end(refused)
@@ -147,9 +147,9 @@ def test_a_second_run_is_told_who_is_under_way(project: Project) -> None:
 
 def test_a_dead_holder_is_not_waited_for(project: Project) -> None:
     add_companies(project, 2)
-    slow(project)
+    slow(project, path="/companies")
     process = project.start("sync")
-    wait_for_calls(project, 1, process)
+    wait_for_calls(project, 2, process)
     process.kill()
     process.communicate()
     project.sandbox.faults.clear()
@@ -179,9 +179,9 @@ def test_a_run_of_which_a_later_one_took_the_lease_writes_no_more_state(project:
     """As after a sleep of the machine longer than the lease: the run that lost it must not write over the other."""
     project.settings(batch_rows=10)
     add_companies(project, 20)
-    slow(project)
+    slow(project, path="/companies")
     process = project.start("sync")
-    wait_for_calls(project, 1, process)
+    wait_for_calls(project, 2, process)
     taker = {"run_id": "another", "host": "elsewhere", "pid": 1, "command": "sync", "since": "2026-01-01 00:00:00",
              "until": "2999-01-01 00:00:00.000", "started": ""}  # fmt: skip
     project.sql(f"update planhat_sync.meta set value = '{json.dumps(taker)}' where setting = 'lease'")

@@ -77,7 +77,7 @@ def test_dbt_build_then_sync(folder: Path, sandbox: Sandbox) -> None:
 
     assert build(project.directory, "{rows: 3, phase: Live}") == 0
     outcome = project.sync()
-    assert outcome.kinds == ["PUT /companies", "PUT /endusers"]
+    assert outcome.kinds == ["PUT /companies", "GET /customfields", "PUT /endusers"]
     companies = sandbox.tenant.records("companies")
     assert [(c["externalId"], c["name"], c["phase"]) for c in companies] == [
         (f"c-{i}", f"Acme {i}", "Live") for i in (1, 2, 3)

@@ -103,7 +103,7 @@ def test_rows_without_permission(project: Project) -> None:
     project.sandbox.rules = Rules(denied=("companies:create",))
     project.sql("update companies set seats = 99", "insert into companies values ('c-3', 'Bolt', 'Live', 3)")
     outcome = project.sync(code=1)
-    assert outcome.calls[0].status == 403
+    assert outcome.writes[0].status == 403
     assert outcome.counts("companies") == {"updated": 2, "rejected": 1}
     assert project.failures() == {"c-3": ("rejected", "permission")}
     project.sandbox.rules = Rules()

@@ -118,7 +118,7 @@ def test_delete_looks_up_ids_it_was_never_told(
     heir = Project(folder / "heir", sandbox)  # another project without state, against the same tenant
     load_together(heir, cases, on_removed="delete")
     outcome = heir.sync()
-    assert sorted(outcome.kinds) == sorted(f"PUT /{case.path}" for case in cases)
+    assert sorted(outcome.kinds) == sorted(["GET /customfields", *(f"PUT /{case.path}" for case in cases)])
     for case in cases:
         assert set(heir.snapshot(case.sync, "_planhat_id").values()) == {None}
         assert set(heir.snapshot(case.sync, "_origin").values()) == {"matched"}
@@ -175,5 +175,6 @@ def test_removals_wait_for_no_other_rows(project: Project) -> None:
     outcome = project.sync()
     assert outcome.kinds.count("PUT /assets") == 1
     assert len([k for k in outcome.kinds if k.startswith("DELETE /sales/")]) == 29
-    assert len(outcome.kinds) == 30
+    assert outcome.kinds.count("GET /customfields") == 1
+    assert len(outcome.kinds) == 31
     project.quiet()

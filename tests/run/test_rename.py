@@ -122,7 +122,7 @@ def test_events_in_flight_when_the_run_was_killed_are_held(
     add_companies(metrics, 1)
     slow(metrics, path="/dimensiondata")
     process = metrics.start("sync")
-    wait_for_calls(metrics, 2, process)
+    wait_for_calls(metrics, 3, process)
     process.kill()
     process.communicate()
     metrics.sandbox.faults.clear()

@@ -34,7 +34,7 @@ def test_removals_are_held_if_the_token_ends_during_the_changes(project: Project
     plan_removals_and_changes(project, on_removed=on_removed)
     revoke(project, path="/endusers")
     outcome = project.sync(code=1)
-    assert outcome.kinds == ["PUT /endusers"]
+    assert outcome.kinds == [*(["GET /customfields"] if on_removed == "clear" else []), "PUT /endusers"]
     assert outcome.counts("companies") == {"held": 5}
     assert outcome.counts("endusers") == {"held": 3}
     assert outcome.status("endusers") == "failed"
@@ -55,9 +55,9 @@ def test_removals_are_held_if_the_token_ends_during_the_changes(project: Project
 def test_a_revoked_token_during_its_own_changes_holds_a_syncs_removals(project: Project) -> None:
     plan_removals_and_changes(project)
     project.sql("update companies set phase = 'Risk' where seats = 1")
-    revoke(project)
+    revoke(project, path="/companies")
     outcome = project.sync(code=1)
-    assert outcome.kinds == ["PUT /companies"]
+    assert outcome.kinds == ["GET /customfields", "PUT /companies"]
     assert outcome.counts("companies") == {"held": 6}
     assert outcome.status("endusers") == "failed"
     assert "fault of" not in outcome.told
@@ -196,9 +196,9 @@ def test_a_revoked_token_ends_the_deletes_within_those_in_flight(project: Projec
 def test_a_dead_service_ends_the_bulk_calls_at_the_breaker(project: Project) -> None:
     project.settings(batch_rows=10, max_tries=1, breaker_failures=3)
     add_companies(project, 80)
-    project.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=503, count=None))
+    project.sandbox.faults.add(Fault(kind=FaultKind.STATUS, path="/companies", status=503, count=None))
     outcome = project.sync(code=1)
-    assert outcome.kinds == ["PUT /companies"] * 3
+    assert outcome.kinds == ["GET /customfields", *["PUT /companies"] * 3]
     assert outcome.status("companies") == "failed"
     counts = outcome.counts("companies")
     assert sum(counts.values()) == 80

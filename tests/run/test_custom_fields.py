@@ -1,0 +1,658 @@
+"""Custom fields have the type that the tenant gives them: values get its form, or are rejected (planhat-api §3.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import Outcome, Project, Row
+
+from planhat_dbt.sandbox import Fault, FaultKind, Rules
+from run.shop import add_companies, add_endusers, company, enduser, seed_company
+
+DEFINITIONS = "GET /customfields"
+ID = "64b2a1c0f1e2d3c4b5a69788"
+OTHER = "64b2a1c0f1e2d3c4b5a69789"
+
+
+def define(project: Project, *, parent: str = "company", **types: str | Row) -> None:
+    """Custom fields as people define them in Planhat: name → type, or more of the definition."""
+    rows = [{"type": kind} if isinstance(kind, str) else kind for kind in types.values()]
+    project.sandbox.tenant.seed(
+        "customfields",
+        [{"parent": parent, "name": name, **row} for name, row in zip(types, rows, strict=True)],
+    )
+
+
+def block(custom: Row, **more: Any) -> Row:
+    return {
+        "object": "company",
+        "match": {"externalId": "id"},
+        "fields": {"name": "id", "custom": custom},
+        **more,
+    }
+
+
+def firms(project: Project, kind: str, *values: str, custom: Any = "v", **more: Any) -> None:
+    """A model with one custom field, `Value`; its rows c-1, c-2, … have these SQL values."""
+    project.model("firms", block({"Value": custom}, **more), {"id": "varchar", "v": kind})
+    for i, value in enumerate(values, start=1):
+        project.sql(f"insert into firms values ('c-{i}', {value})")
+
+
+def custom(project: Project, key: str = "c-1", path: str = "companies") -> Any:
+    return project.sandbox.tenant.record(path, externalId=key).get("custom")
+
+
+def notes(outcome: Outcome) -> list[str]:
+    return [line.removeprefix("Note: ") for line in outcome.err.splitlines() if line.startswith("Note: ")]
+
+
+# -- every type
+
+GOOD: list[tuple[str, str, str, Any]] = [
+    ("text", "varchar", "'007'", "007"),
+    ("text", "integer", "7", "7"),
+    ("text", "double", "3.0", "3"),
+    ("text", "decimal(9,2)", "12.50", "12.50"),
+    ("text", "boolean", "true", "true"),
+    ("text", "date", "'2026-03-01'", "2026-03-01"),
+    ("text", "timestamptz", "'2026-03-01 14:00:00+02'", "2026-03-01T12:00:00.000Z"),
+    ("text", "integer[]", "[1, 2]", "[1,2]"),
+    ("rich text", "varchar", "'<b>x</b>'", "<b>x</b>"),
+    ("phone", "bigint", "46701234567", "46701234567"),
+    ("email", "varchar", "'a@b.io'", "a@b.io"),
+    ("url", "varchar", "'https://b.io'", "https://b.io"),
+    ("list", "varchar", "'Gold'", "Gold"),
+    ("number", "varchar", "' 12 '", 12),
+    ("number", "varchar", "'1.5e3'", 1500),
+    ("number", "integer", "12", 12),
+    ("number", "decimal(9,2)", "12.50", 12.5),
+    ("number", "double", "0.25", 0.25),
+    ("checkbox", "boolean", "false", False),
+    ("checkbox", "integer", "1", True),
+    ("checkbox", "varchar", "'T'", True),
+    ("rating", "integer", "4", 4),
+    ("rating", "decimal(9,2)", "4.00", 4),
+    ("rating", "varchar", "'5'", 5),
+    ("date", "date", "'2026-03-01'", "2026-03-01T00:00:00.000Z"),
+    ("date", "timestamp", "'2026-03-01 12:30:00.5'", "2026-03-01T12:30:00.500Z"),
+    ("date", "varchar", "'2026-03-01'", "2026-03-01T00:00:00.000Z"),
+    ("day", "date", "'2026-03-01'", 20513),
+    ("day", "timestamptz", "'2026-03-01 01:00:00+02'", 20512),
+    ("day", "varchar", "'2026-03-01'", 20513),
+    ("day", "integer", "20513", 20513),
+    ("multipicklist", "varchar[]", "['a', null, 'b']", ["a", "b"]),
+    ("multipicklist", "integer[]", "[1, 2]", ["1", "2"]),
+    ("multipicklist", "varchar", """'["a"]'""", ["a"]),
+    ("multipicklist", "json", """'["a"]'""", ["a"]),
+    ("team member", "varchar", f"'{ID}'", ID),
+    ("team members", "varchar[]", f"['{ID}', '{OTHER}']", [ID, OTHER]),
+    ("enduser", "varchar", f"'{ID}'", ID),
+    ("endusers", "json", f"""'["{ID}"]'""", [ID]),
+]
+
+
+def wide(project: Project, cases: list[tuple[str, str]], **more: Any) -> list[str]:
+    """A model with one custom field for each type and kind of column; returns their names."""
+    names = [f"{n} {planhat} from {kind}" for n, (planhat, kind) in enumerate(cases)]
+    define(project, **{name: planhat for name, (planhat, _) in zip(names, cases, strict=True)})
+    columns = {f"v{n}": kind for n, (_, kind) in enumerate(cases)}
+    fields = dict(zip(names, columns, strict=True))
+    project.model("firms", block(fields, **more), {"id": "varchar", **columns})
+    return names
+
+
+def test_every_type_gets_its_form(project: Project) -> None:
+    names = wide(project, [(planhat, kind) for planhat, kind, _, _ in GOOD], on_removed="clear")
+    project.sql(f"insert into firms values ('c-1', {', '.join(value for _, _, value, _ in GOOD)})")
+    project.sql("insert into firms (id) values ('c-2')")
+    outcome = project.sync()
+    assert outcome.kinds == [DEFINITIONS, "PUT /companies"]
+    assert notes(outcome) == []
+    full = {name: stored for name, (_, _, _, stored) in zip(names, GOOD, strict=True)}
+    lists = ("multipicklist", "team members", "endusers")
+    empty: Row = {
+        name: [] if planhat in lists else None for name, (planhat, *_) in zip(names, GOOD, strict=True)
+    }
+    first, second = outcome.sent("/companies")
+    assert as_json(first["custom"]) == as_json(full)
+    assert second["custom"] == empty
+    assert (custom(project), custom(project, "c-2")) == (full, empty)
+    project.quiet()
+
+    every = ", ".join(f"v{n} = {value}" for n, (_, _, value, _) in enumerate(GOOD))
+    project.sql(f"update firms set {every} where id = 'c-2'")
+    project.sql("update firms set v0 = null, v31 = null where id = 'c-1'")
+    outcome = project.sync()
+    assert outcome.kinds == [DEFINITIONS, "PUT /companies"]
+    first, second = sorted(outcome.sent("/companies"), key=lambda row: len(row["custom"]))
+    assert first["custom"] == {names[0]: None, names[31]: []}
+    assert as_json(second["custom"]) == as_json(full)
+    assert custom(project, "c-2") == full
+    project.quiet()
+
+    project.sql("delete from firms where id = 'c-2'")
+    outcome = project.sync("--allow-removals", "firms")
+    assert outcome.kinds == [DEFINITIONS, "PUT /companies"]
+    assert [row["custom"] for row in outcome.sent("/companies")] == [empty]
+    assert custom(project, "c-2") == empty
+    project.quiet()
+
+
+def as_json(values: Row) -> dict[str, tuple[type, Any]]:
+    """Values with their types: 1 is not true, and 12 not '12'."""
+    return {n: (float if type(v) is int else type(v), v) for n, v in values.items()}
+
+
+BAD: list[tuple[str, str, str, str]] = [
+    ("number", "varchar", "'a lot'", "expected a number"),
+    ("number", "varchar", "''", "expected a number"),
+    ("number", "varchar", "'1,5'", "expected a number"),
+    ("number", "double", "'nan'", "v3"),
+    ("checkbox", "varchar", "'yes'", "expected true or false"),
+    ("checkbox", "integer", "2", "expected 0 or 1"),
+    ("rating", "double", "4.5", "expected a whole number"),
+    ("rating", "varchar", "'four'", "expected a whole number"),
+    ("date", "varchar", "'soon'", "ISO 8601"),
+    ("date", "date", "'infinity'", "v9"),
+    ("day", "varchar", "'01.03.2026'", "ISO 8601"),
+    ("multipicklist", "varchar", "'a, b'", "expected JSON of a list"),
+    ("multipicklist", "json", """'{"a": 1}'""", "expected JSON of a list"),
+    ("multipicklist", "json", """'[["a"]]'""", "expected a list of texts"),
+    ("team member", "varchar", "'ann@b.io'", "expected a Planhat _id"),
+    ("team members", "varchar[]", "['ann@b.io']", "expected a Planhat _id"),
+    ("enduser", "varchar", "'u-1'", "expected a Planhat _id"),
+    ("endusers", "varchar", f"'{ID}'", "expected JSON of a list"),
+]
+
+
+def test_a_value_that_does_not_fit_rejects_its_row_alone(project: Project) -> None:
+    names = wide(project, [(planhat, kind) for planhat, kind, _, _ in BAD])
+    for n, (_, _, value, _) in enumerate(BAD):
+        project.sql(f"insert into firms (id, v{n}) values ('bad-{n}', {value})")
+    project.sql("insert into firms (id) values ('good')")
+    outcome = project.sync(code=1)
+    assert outcome.kinds == [DEFINITIONS, "PUT /companies"]
+    assert [row["externalId"] for row in outcome.sent("/companies")] == ["good"]
+    assert outcome.counts("firms") == {"inserted": 1, "rejected": len(BAD)}
+    assert project.failures() == {f"bad-{n}": ("rejected", "bad_value") for n in range(len(BAD))}
+    told = dict(project.query("select key, message from planhat_sync.failures"))
+    for n, (_, _, _, words) in enumerate(BAD):
+        assert f"custom.{names[n]}" in told[f"bad-{n}"]
+        assert words in told[f"bad-{n}"] or words == f"v{n}"
+    outcome = project.sync(code=1)
+    assert outcome.kinds == [DEFINITIONS], "nothing is sent, but the fields might have another type by now"
+    assert outcome.counts("firms") == {"rejected": len(BAD)}
+    project.sql("delete from firms where id <> 'good'")
+    project.quiet()
+    assert project.failures() == {}
+
+
+def test_a_row_goes_out_once_its_field_has_another_type(project: Project) -> None:
+    define(project, Value="number")
+    firms(project, "varchar", "'a lot'")
+    assert project.sync(code=1).counts("firms") == {"rejected": 1}
+    (definition,) = project.sandbox.tenant.records("customfields")
+    project.sandbox.tenant.edit("customfields", definition["_id"], type="text")
+    assert project.sync().counts("firms") == {"inserted": 1}
+    assert custom(project) == {"Value": "a lot"}
+    project.quiet()
+
+
+IMPOSSIBLE = [
+    ("number", "date"),
+    ("number", "boolean"),
+    ("number", "varchar[]"),
+    ("checkbox", "double"),
+    ("rating", "timestamp"),
+    ("date", "integer"),
+    ("date", "boolean"),
+    ("day", "double"),
+    ("multipicklist", "integer"),
+    ("team member", "integer"),
+    ("team member", "varchar[]"),
+    ("team members", "boolean"),
+    ("enduser", "json"),
+    ("endusers", "date"),
+]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "insert"])
+def test_columns_that_never_fit_fail_the_sync_before_anything_is_sent(project: Project, mode: str) -> None:
+    names = wide(project, IMPOSSIBLE, mode=mode)
+    project.sql("insert into firms (id) values ('c-1'), ('c-2')")
+    add_endusers(project, [enduser(1, account="c-7")])
+    seed_company(project, "c-7")
+    outcome = project.sync(code=1)
+    look = ["GET /leancompanies"] if mode == "insert" else []
+    assert outcome.kinds == [*look, DEFINITIONS]
+    assert outcome.status("firms") == "failed"
+    assert outcome.counts("firms") == {"held": 2}
+    assert project.failures()["c-1"] == ("held", "not_sent")
+    reason = outcome.result("firms")["reason"]
+    assert reason.startswith("sync firms: ")
+    assert reason.count("cast it in the model") == len(IMPOSSIBLE)
+    for n, (planhat, _) in enumerate(IMPOSSIBLE):
+        assert f"`custom.{names[n]}` is of type {planhat} in Planhat, column v{n} is of type " in reason
+    assert project.snapshot("firms") == {}
+
+
+def test_a_column_that_was_cast_goes_out(project: Project) -> None:
+    define(project, Value="number")
+    firms(project, "boolean", "true")
+    outcome = project.sync(code=1)
+    assert "column v is of type BOOLEAN: cast it in the model" in outcome.out
+    assert project.sync(code=1).status("firms") == "failed", "it is told until it is corrected"
+    project.sql("alter table firms alter v type integer")
+    assert project.sync().counts("firms") == {"inserted": 1}
+    assert custom(project) == {"Value": 1}
+    assert project.failures() == {}
+    project.quiet()
+
+
+def test_other_syncs_go_on_unless_the_run_is_to_end(project: Project) -> None:
+    define(project, Value="number")
+    firms(project, "date", "'2026-03-01'")
+    seed_company(project, "x-1")
+    project.model(
+        "assets",
+        {"object": "asset", "match": {"externalId": "id"},
+         "fields": {"name": "id", "companyId": {"company": "c", "by": "sourceId"}}},
+        {"id": "varchar", "c": "varchar"},
+    )  # fmt: skip
+    project.sandbox.tenant.seed("companies", [{"name": "X", "sourceId": "x-2"}])
+    project.insert("assets", [("a-1", "x-2")])
+    outcome = project.sync("--fail-fast", code=1)
+    assert (outcome.kinds, outcome.status("assets")) == ([DEFINITIONS], "failed")
+    outcome = project.sync(code=1)
+    assert outcome.kinds == [DEFINITIONS, "PUT /assets"]
+    assert outcome.status("assets") == "success"
+
+
+def test_a_removal_waits_as_well_where_a_column_never_fits(project: Project) -> None:
+    firms(project, "date", "'2026-03-01'", "'2026-03-02'", on_removed="clear")
+    project.sync()
+    define(project, Value="number")
+    project.sql("delete from firms where id = 'c-2'")
+    outcome = project.sync(code=1)
+    assert outcome.kinds == [DEFINITIONS]
+    assert outcome.counts("firms") == {"held": 1}
+    assert project.failures() == {"c-2": ("held", "not_sent")}
+
+
+# -- look-ups and constants
+
+
+@pytest.mark.parametrize(
+    ("kind", "several"), [("team member", False), ("team members", True), ("text", False)]
+)
+def test_a_user_is_looked_up_for_the_field(project: Project, kind: str, several: bool) -> None:
+    people = {"email": "ada@x.io", "nickName": "Ada", "firstName": "A", "lastName": "L"}
+    (ada,) = project.sandbox.tenant.seed("users", [people])
+    define(project, Value=kind)
+    source = {"lookup": "user", "by": "email", "column": "v"}
+    firms(project, "varchar", "'ada@x.io'", "null", "'who@x.io'", custom=source)
+    outcome = project.sync()
+    assert outcome.kinds[-2:] == [DEFINITIONS, "PUT /companies"], (
+        "people first: rows may be left without a call"
+    )
+    assert outcome.counts("firms") == {"inserted": 2, "held": 1}
+    assert custom(project) == {"Value": [ada] if several else ada}
+    assert custom(project, "c-2") == {"Value": [] if several else None}
+    project.sql("update firms set v = null where id = 'c-1'")
+    project.sync()
+    assert custom(project) == {"Value": [] if several else None}
+
+
+@pytest.mark.parametrize("kind", ["enduser", "endusers", "number", "multipicklist", "checkbox"])
+def test_a_look_up_of_somebody_else_never_fits(project: Project, kind: str) -> None:
+    people = {"email": "ada@x.io", "nickName": "Ada", "firstName": "A", "lastName": "L"}
+    project.sandbox.tenant.seed("users", [people])
+    define(project, Value=kind)
+    firms(project, "varchar", "'ada@x.io'", custom={"lookup": "user", "by": "email", "column": "v"})
+    outcome = project.sync(code=1)
+    assert outcome.kinds == ["GET /users", DEFINITIONS]
+    assert outcome.counts("firms") == {"held": 1}
+    reason = outcome.result("firms")["reason"]
+    assert f"`custom.Value` is of type {kind} in Planhat, a look-up gives the _id of one user" in reason
+
+
+CONSTANTS: list[tuple[str, Any, Any]] = [
+    ("text", "x", "x"),
+    ("number", 1.5, 1.5),
+    ("checkbox", True, True),
+    ("rating", 3, 3),
+    ("date", "2026-03-01", "2026-03-01T00:00:00.000Z"),
+    ("day", "2026-03-01", 20513),
+    ("multipicklist", ["a"], ["a"]),
+    ("team member", ID, ID),
+    ("endusers", [ID], [ID]),
+]
+
+
+def test_constants_get_the_form_of_the_type(project: Project) -> None:
+    define(project, **{f"C {kind}": kind for kind, _, _ in CONSTANTS})
+    fields = {f"C {kind}": {"value": value} for kind, value, _ in CONSTANTS}
+    project.model("firms", block(fields), {"id": "varchar"}, [("c-1",)])
+    outcome = project.sync()
+    sent = {f"C {kind}": sent for kind, _, sent in CONSTANTS}
+    assert outcome.sent("/companies")[0]["custom"] == sent
+    assert custom(project) == sent
+    project.quiet()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        ("number", "12", "expected a number, found"),
+        ("text", 12, "Put it in quotes"),
+        ("day", "soon", "expected a date"),
+        ("team member", "ann", "24 hex characters"),
+    ],
+)
+def test_a_constant_that_does_not_fit_fails_the_sync(
+    project: Project, kind: str, value: Any, words: str
+) -> None:
+    define(project, Value=kind)
+    project.model("firms", block({"Value": {"value": value}}), {"id": "varchar"}, [("c-1",)])
+    outcome = project.sync(code=1)
+    assert outcome.kinds == [DEFINITIONS]
+    reason = outcome.result("firms")["reason"]
+    assert f"`custom.Value` is of type {kind} in Planhat, its constant does not fit: " in reason
+    assert words in reason
+
+
+# -- what is read, and when
+
+
+def test_the_definitions_are_read_once_for_all_syncs_of_a_run(project: Project) -> None:
+    for parent in ("company", "enduser", "conversation"):
+        define(project, parent=parent, Day="day")
+    add_companies(project, 2, fields={"name": "name", "custom": {"Day": "seats"}})
+    people = {"companyId": {"company": "account"}, "email": "email", "custom": {"Day": "role"}}
+    add_endusers(project, [enduser(1, role="2026-03-01")], fields=people)
+    project.model(
+        "notes",
+        {"object": "note", "key": "id", "fields": {"companyId": {"company": "c"}, "custom": {"Day": "d"}}},
+        {"id": "varchar", "c": "varchar", "d": "date"},
+        [("n-1", "c-1", "2026-03-01")],
+    )
+    outcome = project.sync()
+    assert outcome.kinds == [DEFINITIONS, "PUT /companies", "PUT /endusers", "POST /conversations"]
+    assert notes(outcome) == []
+    assert custom(project) == {"Day": 1}
+    assert custom(project, "u-1", "endusers") == {"Day": 20513}
+    (note,) = project.sandbox.tenant.records("notes")
+    assert note["custom"] == {"Day": 20513}, "a note's custom fields are those of conversations"
+    project.quiet()
+
+
+def test_they_are_not_read_where_nothing_is_sent_to_a_custom_field(project: Project) -> None:
+    define(project, Seats="number")
+    assert_nothing_read(project.cli("plan"))
+    add_companies(project, 12, on_removed="delete", max_removals="50%")
+    add_endusers(project, [enduser(1)])
+    assert_nothing_read(project.cli("plan"))
+    assert_nothing_read(project.cli("sync", "--dry-run"))
+    assert_nothing_read(project.cli("plan", env={"PLANHAT_API_TOKEN": None}))
+    assert project.sync().kinds == [DEFINITIONS, "PUT /companies", "PUT /endusers"]
+    project.quiet()
+    project.sql("update endusers set role = 'CEO'", "delete from companies where seats = 12")
+    outcome = project.sync()
+    assert {kind.partition("/")[0] for kind in outcome.kinds} == {"PUT ", "DELETE "}, "deletes send no value"
+    project.sql("update companies set name = null where seats = 3")
+    assert_nothing_read(project.sync(code=1))  # its only row is rejected by the comparison
+    project.build(statuses={"companies": "error"})
+    project.sql("update companies set name = 'x' where seats = 4")
+    assert_nothing_read(project.sync(code=None))
+
+
+def assert_nothing_read(outcome: Outcome) -> None:
+    assert outcome.kinds == []
+
+
+def test_a_clear_reads_them_unless_only_constants_would_stay(project: Project) -> None:
+    define(project, Value="multipicklist", Source="text")
+    firms(project, "varchar[]", "['a']", "['b']", on_removed="clear")
+    project.sync()
+    project.sql("delete from firms where id = 'c-2'")
+    outcome = project.sync()
+    assert outcome.kinds == [DEFINITIONS, "PUT /companies"]
+    assert custom(project, "c-2") == {"Value": []}
+
+    fields = {"name": "id", "phase": "phase", "custom": {"Source": {"value": "dbt"}}}
+    add_companies(project, 2, name="more", fields=fields, match={"sourceId": "id"}, on_removed="clear")
+    project.declare("firms", None)
+    project.sync()
+    project.sql("delete from companies where seats = 2")
+    assert project.sync().kinds == ["PUT /companies"]
+
+
+def test_definitions_that_the_run_itself_makes_are_used_by_it(project: Project) -> None:
+    """Custom fields are delivered first; what was read before them is read again."""
+    define(project, Value="text", Old="text")
+    project.model(
+        "definitions",
+        {"object": "custom_field", "mode": "insert", "key": "name",
+         "fields": {"name": "name", "parent": {"value": "company"}, "type": "type"}},
+        {"name": "varchar", "type": "varchar"},
+        [("When", "day")],
+    )  # fmt: skip
+    project.model("firms", block({"When": "v"}), {"id": "varchar", "v": "date"}, [("c-1", "2026-03-01")])
+    outcome = project.sync()
+    assert outcome.kinds == ["POST /customfields", DEFINITIONS, "PUT /companies"]
+    assert notes(outcome) == []
+    assert custom(project) == {"When": 20513}
+    project.quiet()
+
+
+def test_another_type_in_planhat_is_no_change_of_the_row(project: Project) -> None:
+    define(project, Value="text")
+    firms(project, "varchar", "'12'", "'13'")
+    project.sync()
+    (definition,) = project.sandbox.tenant.records("customfields")
+    project.sandbox.tenant.edit("customfields", definition["_id"], type="number")
+    project.quiet()
+    project.sql("update firms set v = '14' where id = 'c-2'")
+    outcome = project.sync()
+    assert [row["custom"] for row in outcome.sent("/companies")] == [{"Value": 14}]
+    assert custom(project) == {"Value": "12"}
+    project.sync("--resync", "firms")
+    assert custom(project) == {"Value": 12}
+
+
+def test_a_record_that_somebody_deleted_is_sent_whole_in_the_form_of_the_types(project: Project) -> None:
+    define(project, Value="day", Other="number")
+    project.model(
+        "firms",
+        block({"Value": "v", "Other": "w"}),
+        {"id": "varchar", "v": "date", "w": "varchar"},
+        [("c-1", "2026-03-01", "5")],
+    )
+    project.sync()
+    project.sandbox.tenant.remove("companies", project.snapshot("firms", "_planhat_id")["c-1"])
+    project.sql("update firms set w = '6'")
+    project.sync(legal=False)
+    assert custom(project) == {"Value": 20513, "Other": 6}
+    project.quiet()
+
+
+# -- what is odd is told once and stops nothing
+
+
+def test_names_without_a_definition_are_told_and_sent_as_before(project: Project) -> None:
+    define(project, **{"Plan Tier": "day", "Seats": "number"})
+    define(project, parent="enduser", Value="day")
+    fields = {"name": "name", "custom": {"plan tier": "phase", "Seats": "seats", "Value": "day"}}
+    add_companies(project, 2, fields=fields | {"custom": {"plan tier": "phase", "Seats": "seats"}})
+    project.sql("alter table companies add column day date default date '2026-03-01'")
+    project.declare("companies", {**project.models["companies"].block, "fields": fields})
+    outcome = project.sync()
+    wrong_case, unknown = notes(outcome)
+    assert "no custom field `plan tier` for companies. Did you mean `Plan Tier`?" in wrong_case
+    assert "no custom field `Value` for companies. Its values are sent" in unknown
+    assert custom(project) == {"plan tier": "Live", "Seats": 1, "Value": "2026-03-01T00:00:00.000Z"}
+    project.quiet()
+    project.sql("update companies set seats = 9 where seats = 2")
+    assert len(notes(project.sync())) == 2, "once in each run that sends"
+
+
+def test_two_syncs_that_share_a_field_tell_it_once(project: Project) -> None:
+    """Conversations and notes have the same custom fields."""
+    define(project, parent="conversation", Other="number")
+    seed_company(project, "c-1")
+    fields = {"companyId": {"company": "c"}, "custom": {"Sort": "id"}}
+    columns = {"id": "varchar", "c": "varchar"}
+    project.model("notes", {"object": "note", "key": "id", "fields": fields}, columns, [("n-1", "c-1")])
+    calls = {"object": "conversation", "match": {"externalId": "id"}, "fields": fields}
+    project.model("calls", calls, columns, [("k-1", "c-1")])
+    outcome = project.sync()
+    (told,) = notes(outcome)
+    assert "`Sort`" in told
+    assert outcome.kinds.count(DEFINITIONS) == 1
+
+
+def test_a_formula_is_told_and_its_values_go_as_the_column_says(project: Project) -> None:
+    define(project, Value={"type": "number", "isFormula": True, "formula": "1"})
+    firms(project, "date", "'2026-03-01'")
+    outcome = project.sync()
+    assert "`Value` of companies is a formula" in "".join(notes(outcome))
+    assert outcome.sent("/companies")[0]["custom"] == {"Value": "2026-03-01T00:00:00.000Z"}
+    assert not custom(project)
+    project.quiet()
+
+
+def test_mandatory_fields_that_no_new_record_would_carry_are_told(project: Project) -> None:
+    define(
+        project,
+        Value={"type": "text", "isMandatory": True},
+        Tier={"type": "text", "isMandatory": True},
+        Sum={"type": "number", "isMandatory": True, "isFormula": True},
+        Free="text",
+    )
+    seed_company(project, "c-1")
+    firms(project, "varchar", "'x'", mode="update")
+    outcome = project.sync()
+    assert notes(outcome) == []
+    assert outcome.counts("firms") == {"updated": 1}, "an update needs none"
+    firms(project, "varchar", "'x'", "'y'", mode="update")
+    outcome = project.sync()
+    assert notes(outcome) == []
+    firms(project, "varchar", "'x'", "'y'")
+    outcome = project.sync(code=1)
+    (told,) = notes(outcome)
+    assert "`Tier` of companies is mandatory in Planhat, and sync firms does not map it" in told
+    assert "new records will be refused" in told
+    assert project.failures() == {"c-2": ("rejected", "refused")}
+
+
+# -- a tenant or token that does not tell
+
+
+@pytest.mark.parametrize("status", [403, 404, 400])
+def test_without_definitions_values_go_as_their_columns_say(project: Project, status: int) -> None:
+    define(project, Value="day")
+    if status == 403:
+        project.sandbox.rules = Rules(denied=("customfields:read",))
+    else:
+        project.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=status, path="/customfields"))
+    firms(project, "date", "'2026-03-01'", custom={"column": "v", "nulls": "skip"})
+    fields = {"companyId": {"company": "account"}, "email": "email", "custom": {"Sort": "role"}}
+    add_endusers(project, [enduser(1, account="c-1")], fields=fields)
+    outcome = project.sync(code=1)
+    assert outcome.kinds == [DEFINITIONS, "PUT /companies"], "asked once, though refused"
+    (told,) = notes(outcome)
+    assert "types of custom fields cannot be read" in told
+    assert str(status) in told
+    assert outcome.sent("/companies")[0]["custom"] == {"Value": "2026-03-01T00:00:00.000Z"}
+    assert project.failures()["c-1"] == ("rejected", "refused"), "the sandbox casts by its definitions"
+    project.sandbox.rules = Rules()
+    project.sync()
+    assert custom(project) == {"Value": 20513}
+    project.quiet()
+
+
+@pytest.mark.parametrize(
+    ("fault", "ends_run"),
+    [
+        (Fault(kind=FaultKind.STATUS, status=401, path="/customfields"), True),
+        (Fault(kind=FaultKind.RESET_BEFORE, path="/customfields"), True),
+        (Fault(kind=FaultKind.STATUS, status=503, path="/customfields"), False),
+        (Fault(kind=FaultKind.STATUS, status=501, path="/customfields"), False),
+        (Fault(kind=FaultKind.NOT_JSON, path="/customfields"), False),
+        (Fault(kind=FaultKind.STATUS, status=200, body="{}", path="/customfields"), False),
+    ],
+    ids=lambda v: f"{v.kind}-{v.status}" if isinstance(v, Fault) else str(v),
+)
+def test_definitions_that_cannot_be_read_hold_the_sync(
+    project: Project, fault: Fault, ends_run: bool
+) -> None:
+    project.settings(max_tries=1)
+    define(project, Seats="number")
+    add_companies(project, 12, on_removed="delete", max_removals="50%")
+    seed_company(project, "x-1")
+    project.sync()
+    project.sql("update companies set seats = 70 where seats = 7", "delete from companies where seats = 5")
+    project.insert("companies", [company(13)])
+    project.model(
+        "users",
+        {"object": "user", "match": {"email": "email"},
+         "fields": {"nickName": "n", "firstName": "n", "lastName": "n"}},
+        {"email": "varchar", "n": "varchar"}, [("a@b.io", "n")],
+    )  # fmt: skip
+    project.sandbox.faults.add(fault)
+    outcome = project.sync(code=1)
+    assert outcome.kinds == ([DEFINITIONS] if ends_run else [DEFINITIONS, "PUT /users"])
+    assert outcome.status("companies") == "failed"
+    assert outcome.counts("companies") == {"held": 3}, "held, not unknown: nothing was sent"
+    assert outcome.status("users") == ("failed" if ends_run else "success")
+    assert {key: project.failures()[key] for key in ("c-5", "c-7", "c-13")} == dict.fromkeys(
+        ("c-5", "c-7", "c-13"), ("held", "not_sent")
+    )
+    assert "customfields" in outcome.result("companies")["reason"]
+    outcome = project.sync()
+    assert outcome.counts("companies") == {"inserted": 1, "updated": 1, "deleted": 1}
+    assert project.failures() == {}
+    project.quiet()
+
+
+def test_a_passing_fault_costs_another_attempt(project: Project) -> None:
+    define(project, Value="day")
+    firms(project, "date", "'2026-03-01'")
+    project.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=503, path="/customfields"))
+    outcome = project.sync()
+    assert outcome.kinds == [DEFINITIONS, DEFINITIONS, "PUT /companies"]
+    assert outcome.result("firms")["calls"] == 3
+    assert custom(project) == {"Value": 20513}
+
+
+def test_more_definitions_than_fit_on_a_page(project: Project) -> None:
+    define(project, **{f"Field {i}": "text" for i in range(2100)}, Value="day")
+    firms(project, "date", "'2026-03-01'")
+    outcome = project.sync()
+    assert outcome.kinds == [DEFINITIONS, DEFINITIONS, "PUT /companies"]
+    assert custom(project) == {"Value": 20513}
+
+
+def test_the_warehouse_is_not_open_while_definitions_are_read(project: Project) -> None:
+    define(project, Value="day")
+    firms(project, "date", "'2026-03-01'")
+    project.sandbox.faults.add(Fault(kind=FaultKind.HANG, path="/customfields"))
+    project.settings(read_timeout=20)
+    process = project.start("sync")
+    while not project.sandbox.log.total:
+        assert process.poll() is None, process.communicate()
+    assert project.query("select count(*) from firms") == [(1,)]
+    process.kill()
+    process.communicate()
+    assert project.sync().counts("firms") == {"inserted": 1}
+
+
+@pytest.mark.parametrize("rule", ["store", "refuse"])
+def test_nothing_is_refused_where_every_field_is_defined(project: Project, rule: str) -> None:
+    project.sandbox.rules = Rules(unknown_custom=rule)
+    define(project, Seats="number")
+    add_companies(project, 3)
+    assert project.sync().counts("companies") == {"inserted": 3}
+    project.quiet()
