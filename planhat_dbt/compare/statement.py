@@ -77,7 +77,10 @@ class _Statement:
         column = f"m.{self._dialect.quote(field.column.name)}"
         if isinstance(source, CompanyRef | Lookup) and field.kind is not field.column.kind:
             return self._dialect.key_text(column, field.column.kind)
-        return self._dialect.canonical(column, field.column.kind)
+        value = self._dialect.canonical(column, field.column.kind)
+        if field.mapping.field.empty_is_missing and field.column.kind is ColumnKind.TEXT:
+            return f"nullif({value}, '')"
+        return value
 
     def _pairs(self) -> str:
         """Join both sides and keep what is not plainly unchanged."""

@@ -85,7 +85,8 @@ class Verdicts:
             if unfit:
                 found.append(Reason(unfit, "bad_value", f"{target}: JSON cannot carry this value"))
             if field.mapping.field.required and (creates or field.mapping.sends_null):
-                text = f"{target} is NULL, Planhat requires it"
+                empty = " or empty" if field.mapping.field.empty_is_missing else ""
+                text = f"{target} is NULL{empty}, Planhat requires it"
                 found.append(Reason(f"n_{i} is null", "missing_required", text))
         return found + (self._of_groups() if creates else [])
 

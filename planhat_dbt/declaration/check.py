@@ -264,6 +264,9 @@ def _check_required(obj: ObjectType, match: Match | None, draft: Draft) -> None:
     for group in obj.one_of:
         if not given & set(group) and not misspelt & set(group):
             draft.faults.error("fields", f"a new {obj.name} needs at least one of {one_of(group)}.")
+    for name, otherwise in obj.advised.items():
+        if name not in given and name not in misspelt:
+            draft.faults.warn("fields", f"no `{name}`: {otherwise}.")
     company = obj.fields.get(obj.company_field)
     if company and company.type is FieldType.COMPANY and company.name not in given and not company.required:
         draft.faults.warn(
