@@ -54,6 +54,8 @@ class BoundSync:
     sync: Sync
     key: Column
     fields: tuple[BoundField, ...]
+    event_time: Column | None = None
+    """When an event happened, where the sync names it; kept in plan and snapshot table, never sent."""
 
     @property
     def name(self) -> str:
@@ -87,6 +89,9 @@ _KEY_KINDS: Final = frozenset(
 )
 
 
+_TIME_KINDS: Final = frozenset({ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ})
+
+
 def bind(sync: Sync, table: Sequence[Column], dialect: Dialect) -> BoundSync:
     """Tie a sync to the columns of its built table; every named column must be among them.
 
@@ -110,9 +115,19 @@ def bind(sync: Sync, table: Sequence[Column], dialect: Dialect) -> BoundSync:
                 f"column {key.name} is of type {key.type}; a key is text, a number, a UUID or a time",
             )
         )
+    event_time = columns[sync.event_time.lower()] if sync.event_time else None
+    if event_time is not None and event_time.kind not in _TIME_KINDS:
+        faults.append(
+            _fault(
+                sync,
+                "event_time",
+                f"column {event_time.name} is of type {event_time.type}; an event time is a date or a time stamp: "
+                "cast it in the model",
+            )
+        )
     if faults:
         raise BindingError(tuple(faults))
-    return BoundSync(sync, key, tuple(fields))
+    return BoundSync(sync, key, tuple(fields), event_time)
 
 
 def _fault(sync: Sync, path: str, message: str) -> Fault:

@@ -10,6 +10,7 @@ from planhat_dbt.declaration.manner import Creates, Manner, manner_of
 if TYPE_CHECKING:
     from planhat_dbt.binding import BoundSync
     from planhat_dbt.parents import ParentCheck
+    from planhat_dbt.state.event_times import Horizon
     from planhat_dbt.state.snapshot import MappingRecord
 
 
@@ -27,6 +28,8 @@ class Comparison:
     """Syncs that have a snapshot table."""
     planned_parents: frozenset[str] = frozenset()
     """Syncs whose planned inserts count as present (for plans that are shown, not delivered)."""
+    horizon: Horizon | None = None
+    """From when on events are looked at; None: from the beginning."""
 
     @property
     def manner(self) -> Manner:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from planhat_dbt.declaration.manner import Creates
 from planhat_dbt.declaration.types import Mode
+from planhat_dbt.state.event_times import TIME_COLUMN
 from planhat_dbt.warehouse.port import ColumnKind
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Verdicts:
         self._dialect = dialect
         self._bound = comparison.bound
         self._sync = comparison.bound.sync
-        self._reasons = (*self._of_key(), *self._of_fields(), *self._of_parents())
+        self._reasons = (*self._of_key(), *self._of_time(), *self._of_fields(), *self._of_parents())
 
     def number(self) -> str:
         """Number the first reason not to send; NULL for a row that may be sent."""
@@ -75,6 +76,17 @@ class Verdicts:
             text = "_id: expected a Planhat _id of 24 small hex characters"
             found.append(Reason(f"not ({self._dialect.is_object_id('_model_key')})", "bad_value", text))
         return found
+
+    def _of_time(self) -> list[Reason]:
+        column = self._bound.event_time
+        if column is None:
+            return []
+        none = f"event_time ({column.name}) is NULL, so nothing says how old the event is"
+        unfit = self._dialect.unfit(TIME_COLUMN, ColumnKind.TIMESTAMP) or "1 = 0"
+        return [
+            Reason(f"{TIME_COLUMN} is null", "missing_required", none),
+            Reason(unfit, "bad_value", f"event_time ({column.name}): expected a time of the years 1 to 9999"),
+        ]
 
     def _of_fields(self) -> list[Reason]:
         found = []

@@ -65,6 +65,7 @@ def check(draft: Draft) -> Sync | None:
         _check_required(obj, match, draft)
     if match:
         _check_company_known(obj, mode, match, draft)
+    _check_lookback(obj, draft)
     return Sync(
         name=draft.name,
         model=draft.model,
@@ -80,6 +81,8 @@ def check(draft: Draft) -> Sync | None:
         enabled=block.enabled,
         tags=tuple(dict.fromkeys((*draft.model.tags, *block.tags))),
         previous_name=block.previous_name or "",
+        event_time=block.event_time or "",
+        lookback=block.lookback,
     )
 
 
@@ -178,6 +181,19 @@ def _check_unmatched(obj: ObjectType, mode: Mode, draft: Draft) -> None:
         )
     else:
         draft.faults.error("", f"`match` is missing: mode `update` needs it to find the record, by {keys}.")
+
+
+def _check_lookback(obj: ObjectType, draft: Draft) -> None:
+    block, faults = draft.block, draft.faults
+    given = {"event_time": block.event_time, "lookback": block.lookback}
+    here = [name for name, value in given.items() if value is not None]
+    if not obj.is_event:
+        for name in here:
+            faults.error(name, f"only events have it, and {obj.plural} are records: leave it out.")
+    elif here == ["event_time"] and not faults.tells_of("lookback"):
+        faults.error("", "`lookback` is missing: with `event_time`, it says how old an event may be.")
+    elif here == ["lookback"] and not faults.tells_of("event_time"):
+        faults.error("", "`event_time` is missing: the column by which `lookback` is measured.")
 
 
 def _match_problem(obj: ObjectType, mode: Mode, field: str) -> str:

@@ -37,6 +37,8 @@ def _columns_read(sync: Sync) -> Iterator[tuple[str, str]]:
         yield f"match.{sync.match.field}", sync.match.column
     else:
         yield "key", sync.key
+    if sync.event_time:
+        yield "event_time", sync.event_time
     for mapping in sync.fields:
         if mapping.model_column is not None:
             yield f"fields.{mapping.target}", mapping.model_column
