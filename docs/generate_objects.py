@@ -146,6 +146,8 @@ def _needs(obj: ObjectType) -> Iterator[str]:
         yield f"required to create: {', '.join(required)}"
     for group in obj.one_of:
         yield f"at least one of: {', '.join(f'`{name}`' for name in group)}"
+    for name, otherwise in obj.advised.items():
+        yield f"advised: `{name}`; {otherwise}"
 
 
 def _company(obj: ObjectType) -> str:
@@ -161,6 +163,8 @@ def _row(field: Field) -> str:
     remarks = []
     if field.values:
         remarks.append(", ".join(f"`{value}`" for value in field.values))
+    if field.rule:
+        remarks.append(field.rule.expected)
     if field.recomputed:
         remarks.append("recomputed")
     if field.wire:

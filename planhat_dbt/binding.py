@@ -56,6 +56,8 @@ class BoundSync:
     fields: tuple[BoundField, ...]
     previous_key: Column | None = None
     """The column that still carries the key of before; None: the match key did not change."""
+    event_time: Column | None = None
+    """When an event happened, where the sync names it; kept in plan and snapshot table, never sent."""
 
     @property
     def name(self) -> str:
@@ -89,6 +91,9 @@ _KEY_KINDS: Final = frozenset(
 )
 
 
+_TIME_KINDS: Final = frozenset({ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ})
+
+
 def bind(sync: Sync, table: Sequence[Column], dialect: Dialect) -> BoundSync:
     """Tie a sync to the columns of its built table; every named column must be among them.
 
@@ -109,9 +114,19 @@ def bind(sync: Sync, table: Sequence[Column], dialect: Dialect) -> BoundSync:
         if column is not None and column.kind not in _KEY_KINDS:
             text = f"column {column.name} is of type {column.type}; a key is text, a number, a UUID or a time"
             faults.append(_fault(sync, place, text))
+    event_time = columns[sync.event_time.lower()] if sync.event_time else None
+    if event_time is not None and event_time.kind not in _TIME_KINDS:
+        faults.append(
+            _fault(
+                sync,
+                "event_time",
+                f"column {event_time.name} is of type {event_time.type}; an event time is a date or a time stamp: "
+                "cast it in the model",
+            )
+        )
     if faults:
         raise BindingError(tuple(faults))
-    return BoundSync(sync, key, tuple(fields), previous)
+    return BoundSync(sync, key, tuple(fields), previous, event_time)
 
 
 def _fault(sync: Sync, path: str, message: str) -> Fault:

@@ -62,7 +62,7 @@ class SyncPlan:
     changes_to_look_up: int = 0
     """Those among them that are no removals: how many will really be sent is not known yet."""
     noted: Mapping[str, int] = field(default_factory=dict)
-    """Code → rows that mode insert leaves alone."""
+    """Code → rows that mode insert leaves alone, and events that are too old to be looked at."""
     samples: tuple[SampleRow, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 

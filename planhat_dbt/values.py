@@ -23,7 +23,7 @@ from planhat_dbt.objects import FieldType
 from planhat_dbt.warehouse.port import ColumnKind, WireForm
 
 if TYPE_CHECKING:
-    from planhat_dbt.objects import Field
+    from planhat_dbt.objects import Field, Rule
 
 Convert: TypeAlias = Callable[[Any], Any]
 _SAFE_INTEGER: Final = 2**53
@@ -52,9 +52,11 @@ def conversion(kind: ColumnKind, field: Field) -> Conversion | None:
     if kind is ColumnKind.UNSUPPORTED:
         return _NATIVE  # NULLs pass; the comparison rejects every other value, row by row
     found = _TABLE[field.type].get(kind)
-    if found is None or not field.values:
-        return found
-    return Conversion(found.form, _one_of(field.values, found.convert))
+    if found is not None and field.values:
+        return Conversion(found.form, _one_of(field.values, found.convert))
+    if found is not None and field.rule:
+        return Conversion(found.form, _ruled(field.rule, found.convert))
+    return found
 
 
 def company_conversion(kind: ColumnKind, by: str, *, several: bool) -> Conversion | None:
@@ -80,6 +82,27 @@ def _one_of(values: tuple[str, ...], convert: Convert | None) -> Convert:
         return result
 
     return check
+
+
+def _ruled(rule: Rule, convert: Convert | None) -> Convert:
+    if rule.pattern:
+
+        def check_text(value: Any) -> Any:
+            result = convert(value) if convert else value
+            if not rule.allows(result):
+                raise BadValueError(f"expected {rule.expected}")
+            return result
+
+        return check_text
+
+    def check_number(value: Any) -> Any:
+        result = convert(value) if convert else value
+        number = Decimal(str(value).strip())
+        if not rule.allows(number):
+            raise BadValueError(f"expected {rule.expected}")
+        return orjson.Fragment(format(number, "f")) if isinstance(result, str) else result
+
+    return check_number
 
 
 def _key(value: str) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from planhat_dbt.binding import BoundSync
     from planhat_dbt.parents import ParentCheck
+    from planhat_dbt.state.event_times import Horizon
     from planhat_dbt.state.rekey import FormerKeys
     from planhat_dbt.state.snapshot import MappingRecord
 
@@ -49,6 +50,9 @@ class Comparison:
     def key_since(self) -> int:
         """The mapping version since which rows are sent under the present key; 1: always."""
         return self.mapping.key_since
+
+    horizon: Horizon | None = None
+    """From when on events are looked at; None: from the beginning."""
 
     @property
     def manner(self) -> Manner:

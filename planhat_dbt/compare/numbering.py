@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from planhat_dbt.state.event_times import TIME_COLUMN
+
 if TYPE_CHECKING:
     from planhat_dbt.binding import BoundSync
     from planhat_dbt.warehouse.port import Dialect
@@ -59,6 +61,7 @@ def numbered(dialect: Dialect, bound: BoundSync, batch_rows: int, source: str) -
         f"  end as {dialect.integer}) as _batch"
     )
     rest = [c for c in PLAN_COLUMNS if c not in ("_row", "_batch")]
+    rest += [TIME_COLUMN] if bound.event_time else []
     rest += [dialect.quote(f.name) for f in bound.fields]
     return (
         f"select cast(row_number() over () as {dialect.bigint}) as _row,\n  {batch},\n  "

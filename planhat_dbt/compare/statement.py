@@ -11,6 +11,7 @@ from planhat_dbt.compare.numbering import numbered, phase
 from planhat_dbt.compare.verdicts import Verdicts
 from planhat_dbt.declaration.manner import Creates
 from planhat_dbt.declaration.types import CompanyRef, Constant, Lookup, Mode, OnRemoved
+from planhat_dbt.state.event_times import TIME_COLUMN, looked_at, model_key, model_time
 from planhat_dbt.state.layout import EXISTS, HAS_VALUES
 from planhat_dbt.warehouse.port import ColumnKind
 
@@ -58,15 +59,21 @@ class _Statement:
 
     def _source(self) -> str:
         quote = self._dialect.quote
-        key = self._dialect.key_text(f"m.{quote(self._bound.key.name)}", self._bound.key.kind)
-        columns = [f"nullif({key}, '') as _key", "1 as _here"]
+        columns = [f"{model_key(self._bound, self._dialect)} as _key", "1 as _here"]
+        time, where = model_time(self._bound, self._dialect), ""
+        if time:
+            columns.append(f"{time} as {TIME_COLUMN}")
+            if self._comparison.horizon:
+                where = f"\n  where {looked_at(time, self._comparison.horizon, self._tables)}"
         columns += [f"{self._value(f)} as n_{i}" for i, f in enumerate(self._bound.fields)]
         columns += [
             f"case when m.{quote(f.column.name)} is not null then 1 end as x_{i}"
             for i, f in enumerate(self._bound.fields)
             if f.column is not None and f.kind is ColumnKind.UNSUPPORTED
         ]
-        return "  select " + ",\n    ".join(columns) + f"\n  from {self._sync.model.relation.rendered} m"
+        return (
+            "  select " + ",\n    ".join(columns) + f"\n  from {self._sync.model.relation.rendered} m{where}"
+        )
 
     def _value(self, field: BoundField) -> str:
         source = field.mapping.source
@@ -77,7 +84,10 @@ class _Statement:
         column = f"m.{self._dialect.quote(field.column.name)}"
         if isinstance(source, CompanyRef | Lookup) and field.kind is not field.column.kind:
             return self._dialect.key_text(column, field.column.kind)
-        return self._dialect.canonical(column, field.column.kind)
+        value = self._dialect.canonical(column, field.column.kind)
+        if field.mapping.field.empty_is_missing and field.column.kind is ColumnKind.TEXT:
+            return f"nullif({value}, '')"
+        return value
 
     def _pairs(self) -> str:
         """Join both sides and keep what is not plainly unchanged."""
@@ -95,6 +105,7 @@ class _Statement:
             "s._first_synced_at",
             "s._mapping",
             "case when d._key is not null then 1 end as _duplicate",
+            *([f"m.{TIME_COLUMN}"] if self._bound.event_time else []),
             *new,
             *old,
         ]
@@ -191,6 +202,7 @@ class _Statement:
             "_first_synced_at",
             f"{self._changes.names()} as _changed",
             f"{self._changes.values()} as _changes",
+            *([TIME_COLUMN] if self._bound.event_time else []),
             *(
                 f"{self._changes.planned(i, f)} as {self._dialect.quote(f.name)}"
                 for i, f in enumerate(self._bound.fields)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from planhat_dbt.declaration.manner import Creates
 from planhat_dbt.declaration.types import Mode
+from planhat_dbt.state.event_times import TIME_COLUMN
 from planhat_dbt.warehouse.port import ColumnKind
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Verdicts:
         self._dialect = dialect
         self._bound = comparison.bound
         self._sync = comparison.bound.sync
-        self._reasons = (*self._of_key(), *self._of_fields(), *self._of_parents())
+        self._reasons = (*self._of_key(), *self._of_time(), *self._of_fields(), *self._of_parents())
 
     def number(self) -> str:
         """Number the first reason not to send; NULL for a row that may be sent."""
@@ -76,6 +77,17 @@ class Verdicts:
             found.append(Reason(f"not ({self._dialect.is_object_id('_model_key')})", "bad_value", text))
         return found
 
+    def _of_time(self) -> list[Reason]:
+        column = self._bound.event_time
+        if column is None:
+            return []
+        none = f"event_time ({column.name}) is NULL, so nothing says how old the event is"
+        unfit = self._dialect.unfit(TIME_COLUMN, ColumnKind.TIMESTAMP) or "1 = 0"
+        return [
+            Reason(f"{TIME_COLUMN} is null", "missing_required", none),
+            Reason(unfit, "bad_value", f"event_time ({column.name}): expected a time of the years 1 to 9999"),
+        ]
+
     def _of_fields(self) -> list[Reason]:
         found = []
         creates = self._comparison.manner.creates is not Creates.NEVER
@@ -85,7 +97,8 @@ class Verdicts:
             if unfit:
                 found.append(Reason(unfit, "bad_value", f"{target}: JSON cannot carry this value"))
             if field.mapping.field.required and (creates or field.mapping.sends_null):
-                text = f"{target} is NULL, Planhat requires it"
+                empty = " or empty" if field.mapping.field.empty_is_missing else ""
+                text = f"{target} is NULL{empty}, Planhat requires it"
                 found.append(Reason(f"n_{i} is null", "missing_required", text))
         return found + (self._of_groups() if creates else [])
 

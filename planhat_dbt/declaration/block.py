@@ -5,6 +5,7 @@ The descriptions end up in the JSON Schema that editors use.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
 )
 
 from planhat_dbt.declaration.limits import LIMIT_SCHEMA, parse_limit
+from planhat_dbt.declaration.lookback import LOOKBACK_SCHEMA, parse_lookback
 from planhat_dbt.declaration.types import KeyField, Limit, Mode, Nulls, OnRemoved, Tests, Write
 from planhat_dbt.declaration.wording import nearest
 
@@ -124,6 +126,11 @@ def _as_list(value: object) -> object:
 LimitValue: TypeAlias = Annotated[Limit, BeforeValidator(parse_limit), WithJsonSchema(LIMIT_SCHEMA)]
 
 
+LookbackValue: TypeAlias = Annotated[
+    dt.timedelta, BeforeValidator(parse_lookback), WithJsonSchema(LOOKBACK_SCHEMA)
+]
+
+
 class Options(_Strict):
     """The keys that may also stand in `vars: planhat: defaults`."""
 
@@ -185,6 +192,15 @@ class Block(Options):
         Name | None,
         Field(
             description="The column that identifies a row where nothing is matched: events, keyless inserts."
+        ),
+    ] = None
+    event_time: Annotated[
+        Name | None, Field(description="Events: the column that says when it happened; with `lookback`.")
+    ] = None
+    lookback: Annotated[
+        LookbackValue | None,
+        Field(
+            description="Events: older ones are not looked at, and their keys forgotten: `30 days`, `48 hours`."
         ),
     ] = None
     fields: Annotated[Fields, Field(description="Planhat field: model column.", default_factory=_no_fields)]

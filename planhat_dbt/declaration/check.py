@@ -65,6 +65,7 @@ def check(draft: Draft) -> Sync | None:
         _check_required(obj, match, draft)
     if match:
         _check_company_known(obj, mode, match, draft)
+    _check_lookback(obj, draft)
     return Sync(
         name=draft.name,
         model=draft.model,
@@ -81,6 +82,8 @@ def check(draft: Draft) -> Sync | None:
         tags=tuple(dict.fromkeys((*draft.model.tags, *block.tags))),
         previous_name=block.previous_name or "",
         previous_match=_previous_match(obj, mode, match, draft),
+        event_time=block.event_time or "",
+        lookback=block.lookback,
     )
 
 
@@ -213,6 +216,19 @@ def _check_unmatched(obj: ObjectType, mode: Mode, draft: Draft) -> None:
         draft.faults.error("", f"`match` is missing: mode `update` needs it to find the record, by {keys}.")
 
 
+def _check_lookback(obj: ObjectType, draft: Draft) -> None:
+    block, faults = draft.block, draft.faults
+    given = {"event_time": block.event_time, "lookback": block.lookback}
+    here = [name for name, value in given.items() if value is not None]
+    if not obj.is_event:
+        for name in here:
+            faults.error(name, f"only events have it, and {obj.plural} are records: leave it out.")
+    elif here == ["event_time"] and not faults.tells_of("lookback"):
+        faults.error("", "`lookback` is missing: with `event_time`, it says how old an event may be.")
+    elif here == ["lookback"] and not faults.tells_of("event_time"):
+        faults.error("", "`event_time` is missing: the column by which `lookback` is measured.")
+
+
 def _match_problem(obj: ObjectType, mode: Mode, field: str) -> str:
     keys = one_of(obj.bulk_keys)
     if field == "_id" and mode is Mode.INSERT:
@@ -297,6 +313,9 @@ def _check_required(obj: ObjectType, match: Match | None, draft: Draft) -> None:
     for group in obj.one_of:
         if not given & set(group) and not misspelt & set(group):
             draft.faults.error("fields", f"a new {obj.name} needs at least one of {one_of(group)}.")
+    for name, otherwise in obj.advised.items():
+        if name not in given and name not in misspelt:
+            draft.faults.warn("fields", f"no `{name}`: {otherwise}.")
     company = obj.fields.get(obj.company_field)
     if company and company.type is FieldType.COMPANY and company.name not in given and not company.required:
         draft.faults.warn(

@@ -39,6 +39,8 @@ def _columns_read(sync: Sync) -> Iterator[tuple[str, str]]:
         yield "key", sync.key
     if sync.previous_match:
         yield f"previous_match.{sync.previous_match.field}", sync.previous_match.column
+    if sync.event_time:
+        yield "event_time", sync.event_time
     for mapping in sync.fields:
         if mapping.model_column is not None:
             yield f"fields.{mapping.target}", mapping.model_column

@@ -33,6 +33,7 @@ RESERVED = frozenset(
         "_batch",
         "_operation",
         "_changed",
+        "_event_time",
     }
 )
 """Columns of our own in these tables."""

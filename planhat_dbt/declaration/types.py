@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from planhat_dbt.objects import FieldType
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from planhat_dbt.objects import Field, ObjectType
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
@@ -183,6 +185,10 @@ class Sync:
     """The name its state may still stand under; empty: it was not renamed."""
     previous_match: Match | None = None
     """The key its state may still stand under; None: it did not change."""
+    event_time: str = ""
+    """The column that says when an event happened; empty: events are looked at however old they are."""
+    lookback: dt.timedelta | None = None
+    """How old an event may be to be looked at."""
 
     def __str__(self) -> str:
         return self.name

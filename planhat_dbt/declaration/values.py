@@ -33,7 +33,7 @@ def constant(field: Field, value: object) -> JsonValue:
     expected, read = _READERS[field.type]
     try:
         sent = read(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         sent = None
     if sent is None:
         hint = " Put it in quotes." if expected == "text" and isinstance(value, int | float) else ""
@@ -41,6 +41,8 @@ def constant(field: Field, value: object) -> JsonValue:
     if field.values and sent not in field.values:
         words = did_you_mean(str(sent), field.values)
         raise ValueError(f"expected {one_of(field.values)}, found {told(value)}.{words}")
+    if field.rule and not field.rule.allows(sent):
+        raise ValueError(f"expected {field.rule.expected}, found {told(value)}.")
     return sent
 
 

@@ -17,6 +17,8 @@ from planhat_dbt.planhat import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from planhat_dbt.deliver.payload import Batch, SentRow
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.planhat import Answer, EventError
@@ -96,16 +98,21 @@ class EventCourier:
 def _tie(
     rows: list[SentRow], errors: tuple[EventError, ...]
 ) -> tuple[list[tuple[SentRow, str]], list[EventError]]:
-    """Find the row of each refused event by its content, which the answer repeats."""
+    """Find the row of each refused event by its content, which the answer repeats, perhaps with more fields."""
     if not errors:
         return [], []
     by_content: dict[bytes, list[SentRow]] = {}
+    shapes: set[frozenset[str]] = set()
     for row in rows:
-        by_content.setdefault(_content(orjson.loads(row.item)), []).append(row)
+        item = orjson.loads(row.item)
+        shapes.add(frozenset(item))
+        by_content.setdefault(_content(item), []).append(row)
+    widest_first = sorted(shapes, key=lambda shape: (-len(shape), sorted(shape)))
     refused: list[tuple[SentRow, str]] = []
     nameless = []
     for error in errors:
-        candidates = by_content.get(_content(error.item)) if error.item is not None else None
+        contents = (_content(part) for part in _parts(error.item, widest_first))
+        candidates = next((found for content in contents if (found := by_content.get(content))), None)
         if candidates:
             refused.append((candidates.pop(), error.message))
         else:
@@ -113,5 +120,22 @@ def _tie(
     return refused, nameless
 
 
+def _parts(item: object, shapes: list[frozenset[str]]) -> Iterator[dict[str, object]]:
+    """The fields of an item that a row of each shape would have."""
+    if isinstance(item, dict):
+        for shape in shapes:
+            if shape <= item.keys():
+                yield {name: item[name] for name in shape}
+
+
 def _content(item: object) -> bytes:
-    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_plain(item), option=orjson.OPT_SORT_KEYS)
+
+
+def _plain(value: object) -> object:
+    """A value whose numbers are doubles, as they are on the other side: 1.0 comes back as 1."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

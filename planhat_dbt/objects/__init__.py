@@ -6,6 +6,16 @@ Adding an object is adding data to `records` or `events`; nothing else in the pr
 from __future__ import annotations
 
 from planhat_dbt.objects.catalogue import OBJECTS, find_object, object_words
-from planhat_dbt.objects.types import Field, FieldType, Kind, ObjectType, Scope
+from planhat_dbt.objects.types import Field, FieldType, Kind, ObjectType, Rule, Scope
 
-__all__ = ["OBJECTS", "Field", "FieldType", "Kind", "ObjectType", "Scope", "find_object", "object_words"]
+__all__ = [
+    "OBJECTS",
+    "Field",
+    "FieldType",
+    "Kind",
+    "ObjectType",
+    "Rule",
+    "Scope",
+    "find_object",
+    "object_words",
+]

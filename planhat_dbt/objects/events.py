@@ -1,8 +1,11 @@
-"""The event objects: insert-only, sent once, to the tracking host (planhat-api §10)."""
+"""The event objects: insert-only, sent once, to the tracking host (planhat-api §10).
+
+Planhat answers OK to whatever comes and drops bad events later, so all that is known of them is a rule here.
+"""
 
 from __future__ import annotations
 
-from planhat_dbt.objects.notation import fields
+from planhat_dbt.objects.notation import COUNT, EMAIL, FILLED, NUMBER, WORD, fields, frozen
 from planhat_dbt.objects.types import Kind, ObjectType, Scope
 
 METRIC = ObjectType(
@@ -20,6 +23,7 @@ METRIC = ObjectType(
         number="value!",
         datetime="date",
         values={"model": "Company, EndUser, Asset, Project"},
+        rules={"dimensionId": WORD, "externalId": FILLED, "value": NUMBER},
     ),
 )
 
@@ -31,6 +35,7 @@ USER_ACTIVITY = ObjectType(
     kind=Kind.EVENT,
     key_scope=Scope.TENANT,
     one_of=(("email", "externalId"),),
+    advised=frozen(action="without it, Planhat does not show the event in the stream"),
     custom=False,
     aliases=("activity", "activities"),
     fields=fields(
@@ -41,5 +46,12 @@ USER_ACTIVITY = ObjectType(
         datetime="date",
         object="info",
         wire={"externalId": "euExtId"},
+        rules={
+            "email": EMAIL,
+            "externalId": FILLED,
+            "companyExternalId": FILLED,
+            "weight": NUMBER,
+            "count": COUNT,
+        },
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -53,6 +55,28 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """What a value must be beyond its type, where Planhat answers OK to bad ones and drops them later (§10)."""
+
+    expected: str
+    """What is told of a value that is not so: "expected …"."""
+    pattern: str = ""
+    """A regular expression for the whole text; empty: the rule is about a number, which fits a double."""
+    least: int | None = None
+    """The smallest number allowed."""
+
+    def allows(self, value: object) -> bool:
+        """Say whether a value keeps to the rule."""
+        if self.pattern:
+            return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (OverflowError, TypeError, ValueError):
+            return False
+        return math.isfinite(number) and (self.least is None or number >= self.least)
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field of an object, under the name a declaration uses."""
 
@@ -67,6 +91,12 @@ class Field:
     """Planhat may overwrite what is sent (y* in planhat-api §9)."""
     values: tuple[str, ...] = ()
     """The closed list of an enumeration; empty: anything."""
+    rule: Rule | None = None
+
+    @property
+    def empty_is_missing(self) -> bool:
+        """Whether an empty text says as little as NULL."""
+        return self.rule is not None and bool(self.rule.pattern)
 
     @property
     def json_name(self) -> str:
@@ -97,6 +127,8 @@ class ObjectType:
     key_scope: Scope = Scope.COMPANY
     one_of: tuple[tuple[str, ...], ...] = ()
     """Groups of fields of which a create needs at least one each."""
+    advised: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Fields that may be left out, and what happens then."""
     constants: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Fields that every row carries with a fixed value (note: `type`)."""
     custom: bool = True

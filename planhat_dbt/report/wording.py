@@ -57,7 +57,7 @@ def estimate(results: Sequence[SyncResult], calls_per_minute: int) -> str:
 
 
 def notes(result: SyncResult) -> list[str]:
-    """Say of a sync what its counts do not: rows to be looked up first, rows that mode insert leaves alone."""
+    """Say of a sync what its counts do not: rows to be looked up first, rows that are left alone."""
     plan = result.plan
     if plan is None:
         return []
@@ -74,6 +74,15 @@ def notes(result: SyncResult) -> list[str]:
     if changed := plan.noted.get("changed_after_insert"):
         what = "it was" if changed == 1 else "they were"
         lines.append(f"{counted(changed, 'row')} changed after {what} created, and left alone (mode insert)")
+    if old := plan.noted.get("before_lookback"):
+        verb = "is" if old == 1 else "are"
+        lines.append(f"{counted(old, 'row')} {verb} older than the lookback, and not looked at")
+    if forgotten := plan.noted.get("forgotten"):
+        verb = "is" if forgotten == 1 else "are"
+        lines.append(
+            f"{counted(forgotten, 'row')} {verb} within the lookback, but from a time of which the keys are forgotten "
+            "already: not looked at, since they may be in Planhat"
+        )
     return lines
 
 

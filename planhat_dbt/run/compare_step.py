@@ -17,12 +17,15 @@ from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
 from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.parents import ParentCheck, parent_checks
 from planhat_dbt.plan import NOTED_CODES, REJECTED_CODES, Operation, SampleRow, SyncPlan
+from planhat_dbt.state.event_times import horizon, model_time
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
 from planhat_dbt.state.rekey import former_keys
 from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, read_mapping, resynced
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from planhat_dbt.run.context import Context
     from planhat_dbt.state.journal import Journal
     from planhat_dbt.state.layout import StateTables
@@ -183,6 +186,7 @@ def compare(
     tables: StateTables,
     ready: Ready,
     *,
+    now: dt.datetime,
     planned_parents: frozenset[str] | None = None,
     samples: int = 0,
 ) -> Compared:
@@ -193,6 +197,7 @@ def compare(
         context: The run's context.
         tables: The state tables.
         ready: The sync.
+        now: The moment from which a lookback counts, UTC.
         planned_parents: For a plan that is only shown: syncs whose planned inserts count as sent.
         samples: Rows of each operation to read for show.
     """
@@ -211,6 +216,7 @@ def compare(
         planned_parents=planned_parents or frozenset(),
         rekeyed_parents=_rekeyed_parents(session, tables, checks),
         former=former_keys(session, tables, sync.name),
+        horizon=horizon(session, tables, bound, now),
     )
     session.execute(drop_plan(tables, sync.name))
     session.execute(create_plan(tables, comparison))
@@ -314,7 +320,8 @@ def _count(
         else:
             kind = noted if code in NOTED_CODES else aside
             kind[code] = kind.get(code, 0) + int(rows)
-    in_model = session.rows(f"select count(*) from {sync.model.relation.rendered}")[0][0]
+    in_model, before, forgotten = _rows_in_model(session, tables, comparison)
+    noted |= {code: n for code, n in (("before_lookback", before), ("forgotten", forgotten)) if n}
     in_planhat = session.rows(f"select count(*) from {tables.snapshot(sync.name)} where {HAS_VALUES}")[0][0]
     counted = SyncPlan(
         sync=sync.name,
@@ -332,6 +339,23 @@ def _count(
         noted=noted,
     )
     return counted, prior > 0
+
+
+def _rows_in_model(session: Session, tables: StateTables, comparison: Comparison) -> tuple[int, int, int]:
+    """Count the model's rows; those before the lookback; those within it of which the keys are forgotten already."""
+    bound = comparison.bound
+    older = "0, 0"
+    time = model_time(bound, tables.dialect)
+    if time and comparison.horizon:
+        wanted, cutoff = tables.moment(comparison.horizon.wanted), tables.moment(comparison.horizon.cutoff)
+        older = (
+            f"sum(case when {time} < {wanted} then 1 else 0 end), "
+            f"sum(case when {time} >= {wanted} and {time} < {cutoff} then 1 else 0 end)"
+        )
+    ((rows, before, forgotten),) = session.rows(
+        f"select count(*), {older} from {bound.sync.model.relation.rendered} m"
+    )
+    return int(rows), int(before or 0), int(forgotten or 0)
 
 
 def _samples(

@@ -38,6 +38,7 @@ from planhat_dbt.run.desk import Desk
 from planhat_dbt.run.ledger import Entry
 from planhat_dbt.run.lookup_step import look_up, wants_lookups
 from planhat_dbt.settings import OnUnknown
+from planhat_dbt.state.event_times import prune
 from planhat_dbt.state.journal import ALL, Journal, utc_now
 from planhat_dbt.state.layout import StateTables, ensure_tables, existing_tables
 from planhat_dbt.state.lease import Lease
@@ -48,6 +49,7 @@ from planhat_dbt.state.tenant import check_tenant
 from planhat_dbt.state.unknown import forget_unknown, take_as_done
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator
 
     from planhat_dbt.planhat import ClientSettings, Endpoint
@@ -62,10 +64,18 @@ _NO_SUCH_TABLES: Final = "The built tables do not carry what the declarations na
 class Run:
     """One invocation over one context."""
 
-    def __init__(self, context: Context, listener: Listener, command: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        listener: Listener,
+        command: str,
+        *,
+        clock: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
         self._context = context
         self._listener = listener
         self._command = command
+        self._clock = clock
         self._run_id = str(uuid7())
         self._tables = StateTables(
             context.warehouse.dialect, context.warehouse.database, context.settings.state_schema
@@ -201,6 +211,7 @@ class Run:
             context,
             self._tables,
             entry.ready,
+            now=self._clock(),
             planned_parents=planned_parents,
             samples=samples,
         )
@@ -286,7 +297,11 @@ class Run:
             set_aside(session, self._tables, self._journal, entry.sync)
             if stopped_by or entry.status is Status.FAILED:
                 self._hold_all(session, entry)
-            elif entry.status is None and plan.rows_to_send:
+            elif entry.status is None and compared.comparison.horizon:
+                with session.transaction():  # what follows sends nothing that is before the cut-off
+                    self._lease.renew(session)
+                    prune(session, self._tables, compared.bound, compared.comparison.horizon)
+            if entry.status is None and plan.rows_to_send:
                 with session.transaction():
                     self._lease.renew(session)
                     self._journal.plan_batches(session, entry.sync.name)

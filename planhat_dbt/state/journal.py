@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.plan import Operation
+from planhat_dbt.state.event_times import TIME_COLUMN
 from planhat_dbt.state.layout import SNAPSHOT_COLUMNS
 
 if TYPE_CHECKING:
@@ -304,7 +305,8 @@ class Journal:
             session.execute(
                 f"delete from {snapshot} where _key in (select p._key {accepted} and p._prior is not null)"
             )
-        columns = [name for name, _ in SNAPSHOT_COLUMNS] + [quote(f.name) for f in bound.fields]
+        more = [quote(f.name) for f in bound.fields] + ([TIME_COLUMN] if bound.event_time else [])
+        columns = [name for name, _ in SNAPSHOT_COLUMNS] + more
         moment = f"cast({self._literal(now.isoformat(sep=' '))} as {self._tables.dialect.timestamp})"
         clear, delete = Operation.CLEAR.value, Operation.DELETE.value
         values = [
@@ -316,7 +318,7 @@ class Journal:
             f"coalesce(p._first_synced_at, {moment})",
             moment,
             self._literal(self._run),
-            *(f"p.{quote(f.name)}" for f in bound.fields),
+            *(f"p.{name}" for name in more),
         ]
         session.execute(
             f"insert into {snapshot} ({', '.join(columns)})\nselect {', '.join(values)}\n{accepted}"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from planhat_dbt.errors import UsageError
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from planhat_dbt.warehouse.port import Column, Dialect, Session
 
 SCHEMA_VERSION: Final = 1
@@ -176,6 +178,10 @@ class StateTables:
         """Spell a layout type in this engine's words."""
         spelt: str = getattr(self.dialect, kind)
         return spelt
+
+    def moment(self, at: dt.datetime) -> str:
+        """Spell a time as our own columns keep it."""
+        return f"cast({self.dialect.literal(at.isoformat(sep=' '))} as {self.dialect.timestamp})"
 
     def definition(self, columns: tuple[tuple[str, str], ...]) -> str:
         """Spell the column list of a `create table`."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from planhat_dbt.errors import UsageError
+from planhat_dbt.state.event_times import TIME_COLUMN, column_changes, refuse_other_times
 from planhat_dbt.state.layout import SNAPSHOT_COLUMNS, StateTables, check_sync_tables
 from planhat_dbt.state.rekey import (
     forget_previous_keys,
@@ -70,7 +71,8 @@ def ensure_snapshot(
     """Create the snapshot table, or bring it to the present mapping; say since when each field is told.
 
     Raises:
-        UsageError: The table is not ours, or belongs to another object or match key.
+        UsageError: The table is not ours, or belongs to another object or match key, or keys were forgotten by an
+            event time that is no longer there.
     """
     check_sync_tables(tables, bound.name, present)
     known = present.get(f"snapshot__{bound.name}")
@@ -93,13 +95,15 @@ def ensure_snapshot(
         f"Sync {bound.name}",
         "Give the sync a new name (`name: …`) to start afresh; the records already in Planhat stay.",
     )
+    refuse_other_times(session, tables, bound)
     narrow = _too_narrow(session, tables, bound, before)
     columns = {c.name for c in known or ()}
     now, rekeying = before, []
     if before.match != _match(bound.sync):
         now, rekeying = rekeyed_mapping(bound, before), prepare_rekeying(session, tables, bound)
     after, statements = _migrate(tables, bound, now, columns, narrow=narrow)
-    if after != before:
+    statements += column_changes(tables, bound, columns)
+    if after != before or statements:
         with session.transaction():
             for statement in (*rekeying, *statements):
                 session.execute(statement)
@@ -161,9 +165,8 @@ def _fresh(bound: BoundSync) -> MappingRecord:
 def _create(session: Session, tables: StateTables, bound: BoundSync) -> None:
     quote = tables.dialect.quote
     mapped = "".join(f", {quote(f.name)} {f.stored_type}" for f in bound.fields)
-    session.execute(
-        f"create table {tables.snapshot(bound.name)} ({tables.definition(SNAPSHOT_COLUMNS)}{mapped})"
-    )
+    own = (*SNAPSHOT_COLUMNS, *([(TIME_COLUMN, "timestamp")] if bound.event_time else []))
+    session.execute(f"create table {tables.snapshot(bound.name)} ({tables.definition(own)}{mapped})")
 
 
 def _migrate(

@@ -99,6 +99,11 @@ class DuckDBDialect:
             return f"case when {is_whole} then {whole} else {text} end"
         return text
 
+    def utc(self, expression: str, kind: ColumnKind) -> str:
+        """Turn a time with zone to UTC; without one it counts as UTC."""
+        utc = f"timezone('UTC', {expression})" if kind is ColumnKind.TIMESTAMPTZ else expression
+        return f"cast({utc} as timestamp)"
+
     def is_object_id(self, expression: str) -> str:
         """Strip all hex digits from a text of the right length: nothing may be left."""
         return f"length({expression}) = 24 and translate({expression}, '0123456789abcdef', '') = ''"

@@ -106,6 +106,9 @@ class Dialect(Protocol):
     def key_text(self, expression: str, kind: ColumnKind) -> str:
         """Write a key as text: `007` stays `007`, 1.0 is `1`."""
 
+    def utc(self, expression: str, kind: ColumnKind) -> str:
+        """Write a date or time in the type of our own time columns; a date is its first moment."""
+
     def is_object_id(self, expression: str) -> str:
         """Test whether a text is a Planhat `_id`: 24 small hex characters."""
 

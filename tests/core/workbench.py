@@ -24,7 +24,7 @@ from planhat_dbt.run.context import Context, Overrides, Silent
 from planhat_dbt.run.engine import Run
 from planhat_dbt.sandbox import Sandbox
 from planhat_dbt.settings import ProjectSettings
-from planhat_dbt.state.journal import Journal, Window
+from planhat_dbt.state.journal import Journal, Window, utc_now
 from planhat_dbt.state.layout import StateTables, ensure_tables, existing_tables
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot
 from planhat_dbt.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
@@ -54,6 +54,7 @@ class Bench:
         self.warehouse = DuckDBWarehouse(DuckDBTarget("dev", str(self.path), "shop"), lock_wait=5.0)
         self.declarations = Declarations((), ())
         self.runs = 0
+        self.clock = utc_now
 
     # -- the warehouse, as a person sees it
 
@@ -160,7 +161,7 @@ class Bench:
         )
 
     def plans(self, **overrides: Any) -> dict[str, SyncPlan]:
-        results = Run(self.context(**overrides), Silent(), "plan").plan()
+        results = Run(self.context(**overrides), Silent(), "plan", clock=self.clock).plan()
         return {r.sync: r.plan for r in results if r.plan}
 
     def plan(self, name: str, **overrides: Any) -> list[Row]:
@@ -227,7 +228,7 @@ class Bench:
         **overrides: Any,
     ) -> RunResult:
         """Run for real against a sandbox."""
-        run = Run(self.context(**overrides), Silent(), "sync")
+        run = Run(self.context(**overrides), Silent(), "sync", clock=self.clock)
         if before:
             before(run)
         return run.sync(Endpoint.from_env(sandbox.environment), client)

@@ -215,6 +215,7 @@ def test_a_model_without_a_table_cannot_be_synced(tmp_path):
             "fields.type",
             "can be left out",
         ),
+        ("{object: user_activity, key: k, fields: {email: e}}", "fields", "no `action`: without it, Planhat"),
     ],
 )
 def test_warnings_do_not_stop_a_sync(tmp_path, block, path, words):

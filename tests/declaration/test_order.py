@@ -35,7 +35,7 @@ NOTES = """{object: note, key: i,
     fields: {companyId: {company: c, by: _id}, companyExternalId: x, subject: s}}"""
 METRICS = "{object: metric, key: i, fields: {dimensionId: d, value: v, externalId: e}}"
 METRICS_OF_ALL = "{object: metric, key: i, fields: {dimensionId: d, value: v, externalId: e, model: m}}"
-ACTIVITIES = "{object: user_activity, key: i, fields: {email: e, companyExternalId: c}}"
+ACTIVITIES = "{object: user_activity, key: i, fields: {email: e, companyExternalId: c, action: a}}"
 
 
 def off(block: str) -> str:

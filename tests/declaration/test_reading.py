@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from declaration.manifests import declare, node, told, write_manifest
@@ -282,3 +284,27 @@ def test_a_meta_key_that_looks_like_ours_is_not_passed_over(tmp_path, key, warne
     faults = read_declarations(manifest, ProjectSettings()).faults
     assert [(f.path, f.warning) for f in faults] == ([(f"config.meta.{key}", True)] if warned else [])
     assert all("did you mean `planhat`" in f.message for f in faults)
+
+
+@pytest.mark.parametrize(
+    ("lookback", "hours"),
+    [
+        ("30 days", 720),
+        ("1 day", 24),
+        ("48 hours", 48),
+        ("1 hour", 1),
+        ("30", 720),
+        (30, 720),
+        (0.5, 12),
+        ("1.5 days", 36),
+    ],
+)
+def test_a_lookback_is_a_duration(tmp_path, lookback, hours):
+    (sync,) = declare(
+        tmp_path,
+        f"""
+        m: {{object: metric, key: k, event_time: t, lookback: {lookback},
+            fields: {{dimensionId: d, externalId: e, value: v}}}}
+        """,
+    ).syncs
+    assert (sync.event_time, sync.lookback) == ("t", dt.timedelta(hours=hours))

@@ -268,6 +268,25 @@ def test_events_and_notes_under_a_new_mapping(settled: Project) -> None:
     assert len(values(settled)) == 6
 
 
+@pytest.mark.parametrize("first", ["settle", "add"])
+def test_an_event_time_added(old: Project, first: str) -> None:
+    """Also while events are in doubt: what was sent is dated and forgotten in time, what is in doubt stays so."""
+    if first == "settle":
+        assert old.cli("resolve", "usage", "--discard").code == 0
+    old.declare("usage", {**METRICS, "event_time": "at", "lookback": 36_500})
+    assert old.sync("--select", "usage", code=None).kinds == []
+    times = {key: str(at) for key, at in old.snapshot("usage", "_event_time").items() if at}
+    expected = range(1, 4) if first == "add" else range(1, 7)
+    assert times == {f"m-{i}": f"2026-03-0{i} 08:00:00" for i in expected}
+    old.insert("usage", [metric(7), metric(8)])
+    old.declare("usage", {**METRICS, "event_time": "at", "lookback": "1 hour"})
+    assert old.sync("--select", "usage", code=None).kinds == []
+    assert old.snapshot("usage") == {}
+    assert values(old) == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    doubts = {key for key, state in old.failures().items() if key.startswith("m-") and state == IN_DOUBT}
+    assert doubts == ({"m-4", "m-5", "m-6"} if first == "add" else set())
+
+
 def test_another_match_key_is_refused(old: Project) -> None:
     old.declare("endusers", {**ENDUSERS, "match": {"sourceId": "id"}})
     outcome = old.sync(code=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planhat_dbt.objects import OBJECTS, FieldType, Scope, find_object, object_words
-from planhat_dbt.objects.notation import fields
+from planhat_dbt.objects.notation import FILLED, fields
 
 RECORDS = """
 asset campaign company conversation enduser invoice issue license note opportunity project sale
@@ -164,6 +164,39 @@ def test_enumerations_are_closed_only_where_the_notes_say_so():
     }
 
 
+def test_rules_are_those_of_events():
+    ruled = {(o.name, f.name) for o in OBJECTS.values() for f in o.fields.values() if f.rule}
+    assert ruled == {
+        ("metric", "dimensionId"),
+        ("metric", "externalId"),
+        ("metric", "value"),
+        ("user_activity", "email"),
+        ("user_activity", "externalId"),
+        ("user_activity", "companyExternalId"),
+        ("user_activity", "weight"),
+        ("user_activity", "count"),
+    }
+    assert all(f.type in (FieldType.TEXT, FieldType.NUMBER, FieldType.INTEGER) for f in RULED)
+
+
+RULED = [f for o in OBJECTS.values() for f in o.fields.values() if f.rule]
+
+
+@pytest.mark.parametrize("found", RULED, ids=lambda f: f.name)
+def test_a_rule_of_numbers_allows_no_text_and_one_of_texts_no_number(found):
+    assert found.rule.allows(5) == (not found.empty_is_missing)
+    assert not found.rule.allows("" if found.empty_is_missing else float("nan"))
+    assert not found.rule.allows(10**400)
+    assert not found.rule.allows(None)
+
+
+def test_what_is_advised_is_among_the_fields():
+    assert {o.name: set(o.advised) for o in OBJECTS.values() if o.advised} == {"user_activity": {"action"}}
+    assert all(
+        name in o.fields and not o.fields[name].required for o in OBJECTS.values() for name in o.advised
+    )
+
+
 def test_pages_filters_and_scopes():
     sizes = {o.name: o.page_size for o in OBJECTS.values() if o.page_size != 2000}
     assert sizes == {
@@ -224,5 +257,7 @@ def test_notation_refuses_slips_of_the_pen():
         fields(text="name name")
     with pytest.raises(ValueError, match="no such field: stauts"):
         fields(text="status", values={"stauts": "a, b"})
+    with pytest.raises(ValueError, match="no such field: stauts"):
+        fields(text="status", rules={"stauts": FILLED})
     with pytest.raises(ValueError, match="colour"):
         fields(colour="name")

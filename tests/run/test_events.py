@@ -132,19 +132,6 @@ def test_a_corrected_metric_goes_through(metrics: Project) -> None:
     assert len(points(metrics)) == 4
 
 
-def test_errors_in_the_answer_are_tied_to_their_rows(metrics: Project) -> None:
-    """An empty dimensionId passes as text and is named by Planhat in the body of a 200 (planhat-api §10)."""
-    metrics.insert("usage", [metric(4, dim=""), metric(5)])
-    outcome = metrics.sync(code=1)
-    assert metrics.failures().keys() == {"m-4"}
-    assert metrics.failures()["m-4"][0] == "rejected"
-    assert [p[1] for p in points(metrics)] == [1.0, 2.0, 3.0, 5.0]
-    assert outcome.counts("usage") == {"inserted": 4, "rejected": 1}
-    metrics.replace("usage", [metric(i) for i in (1, 2, 3, 4, 5)])
-    assert metrics.sync().counts("usage") == {"inserted": 1}
-    assert sorted(p[1] for p in points(metrics)) == [1.0, 2.0, 3.0, 4.0, 5.0]
-
-
 def test_activities_are_sent_once(activities: Project) -> None:
     outcome = activities.sync()
     assert outcome.kinds == ["POST /analytics/bulk/{tenant}"]
