@@ -302,7 +302,7 @@ def test_a_changed_match_key(old: Project) -> None:
         "companies", {**COMPANIES, "match": {"sourceId": "crm"}, "previous_match": {"externalId": "id"}}
     )
     outcome = old.sync("--select", "companies", code=1)
-    assert outcome.kinds == ["PUT /companies"]
+    assert outcome.kinds == ["GET /customfields", "PUT /companies"]
     assert sorted(rest(outcome), key=str) == [
         {"sourceId": "s-1"},
         {"sourceId": "s-2", "phase": "Risk"},
