@@ -21,6 +21,8 @@ UNKNOWN = "64b2a1c0f1e2d3c4b5a6{:04x}"
 CELLS = cells()
 OFFERED = [cell for cell in CELLS if not cell.refused]
 A, B, C = 1, 2, 3
+ALONE = ("company", "note", "ticket", "custom_field")
+"""Companies are everybody's parents, notes are conversations, tickets make endusers, and all read custom fields."""
 
 
 class Trial:
@@ -184,8 +186,7 @@ def differences(trial: Trial, step: str, outcome: Outcome) -> list[str]:
 
 GROUPS: dict[str, list[Cell]] = {}
 for _cell in OFFERED:
-    # Companies are everybody's parents, notes are conversations, and tickets make endusers.
-    alone = _cell.object if _cell.object in ("company", "note", "ticket") else "others"
+    alone = _cell.object if _cell.object in ALONE else "others"
     name = f"{_cell.mode}-{_cell.match or 'key'}-{_cell.on_removed}-{alone}"
     GROUPS.setdefault(name, []).append(_cell)
 
