@@ -33,6 +33,11 @@ class BoundField:
         return self.mapping.state_column
 
     @property
+    def stored(self) -> Column:
+        """That column, with its type."""
+        return Column(self.name, self.stored_type, self.kind)
+
+    @property
     def fingerprint(self) -> str:
         """What, besides the column's values, decides what Planhat is sent."""
         source = self.mapping.source

@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 
 Convert: TypeAlias = Callable[[Any], Any]
 _SAFE_INTEGER: Final = 2**53
+_SAFE_DIGITS: Final = 15
+"""So many digits are below that in any case."""
 _HEX24: Final = re.compile(r"[0-9a-fA-F]{24}")
+_LEAST_EXPONENT: Final = -324
 _LARGEST_EXPONENT: Final = 308
 """Of a double; written out, a text of a few characters could else become gigabytes."""
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _EPOCH: Final = dt.date(1970, 1, 1)
+_FIRST_DAY: Final = (dt.date.min - _EPOCH).days
+_LAST_DAY: Final = (dt.date.max - _EPOCH).days
 KEY_PREFIXES: Final = {"externalId": "extid-", "sourceId": "srcid-", "_id": ""}
 
 
@@ -144,6 +149,11 @@ def _float(value: float) -> Any:
 
 
 def _number(text: str) -> Any:
+    """A number as it is written, without exponent; as text where a double would lose digits of a whole one."""
+    if len(text) > _SAFE_DIGITS:
+        whole = text.rstrip("0").rstrip(".") if "." in text else text
+        if "." not in whole and (len(whole) > _SAFE_DIGITS + 2 or abs(int(whole)) > _SAFE_INTEGER):
+            return whole
     return orjson.Fragment(text)
 
 
@@ -152,14 +162,14 @@ def _decimal(text: str) -> Decimal | None:
     if not _NUMBER.fullmatch(text):
         return None
     number = Decimal(text)
-    return number if abs(number.adjusted()) <= _LARGEST_EXPONENT else None
+    return number if _LEAST_EXPONENT <= number.adjusted() <= _LARGEST_EXPONENT else None
 
 
 def _number_from_text(text: str) -> Any:
     number = _decimal(text.strip())
     if number is None:
         raise BadValueError("expected a number")
-    return orjson.Fragment(format(number, "f"))
+    return _number(format(number, "f"))
 
 
 def _whole(value: Any) -> int | str:
@@ -182,6 +192,12 @@ def _boolean_from_integer(value: int) -> bool:
     if value not in (0, 1):
         raise BadValueError("expected 0 or 1")
     return bool(value)
+
+
+def _day(value: int) -> int:
+    if not _FIRST_DAY <= value <= _LAST_DAY:
+        raise BadValueError("expected whole days since 1970-01-01, within the years 1 to 9999")
+    return value
 
 
 def _parse_instant(text: str) -> dt.datetime:
@@ -223,11 +239,23 @@ def _any_json(text: str) -> Any:
 
 
 def _items(text: str) -> list[Any]:
-    """A list for a field of texts; numbers in it stay as they are written."""
+    """A list for a field of texts; the numbers in it as a text field has them."""
     items: list[Any] = _loads(text, list)
     if any(isinstance(item, int | float) for item in items):
-        items = json.loads(text, parse_int=str, parse_float=str)
+        try:
+            items = json.loads(text, parse_int=_plain, parse_float=_plain)
+        except RecursionError:
+            raise BadValueError("expected a list of texts") from None
     return items
+
+
+def _plain(text: str) -> str:
+    """A number without exponent, and without point if it is whole."""
+    number = _decimal(text)
+    if number is None:
+        raise BadValueError("expected numbers that a double can hold")
+    plain = format(number or Decimal(0), "f")  # there is no -0
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def _text_of(value: Any) -> str:
@@ -300,7 +328,7 @@ _TABLE: Final[dict[FieldType, dict[ColumnKind, Conversion]]] = {
         _K.TEXT: _C(_F.NATIVE, _boolean_from_text),
     },
     FieldType.DATETIME: _times(_F.INSTANT, _instant_from_text),
-    FieldType.DAY: {**_times(_F.DAY_NUMBER, _day_from_text), _K.INTEGER: _NATIVE},
+    FieldType.DAY: {**_times(_F.DAY_NUMBER, _day_from_text), _K.INTEGER: _C(_F.NATIVE, _day)},
     FieldType.DATE: _times(_F.DAY_TEXT, _date_from_text),
     FieldType.ID: {_K.TEXT: _C(_F.NATIVE, _object_id)},
     FieldType.COMPANY: {_K.TEXT: _C(_F.NATIVE, _reference)},

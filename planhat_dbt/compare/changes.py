@@ -11,7 +11,7 @@ import orjson
 
 from planhat_dbt.declaration.types import Constant, OnRemoved, Write
 from planhat_dbt.objects import FieldType
-from planhat_dbt.warehouse.port import ColumnKind
+from planhat_dbt.warehouse.port import Column, ColumnKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,16 +114,17 @@ class Changes:
         def pair(name: str, new: str, old: str, field: BoundField) -> str:
             parts = [
                 self._dialect.literal(f",{name}:["),
-                self._dialect.json(old, field.kind),
+                self._dialect.json(old, field.stored),
                 "','",
-                self._dialect.json(new, field.kind),
+                self._dialect.json(new, field.stored),
                 "']'",
             ]
             return " || ".join(parts)
 
         first = f" when _operation = 'update' and {FIRST_CONTACT} then null"
         opened = self._dialect.literal(f",{self._key_name()}:[null,")
-        key = f"{opened} || {self._dialect.json('_key', ColumnKind.TEXT)} || ']'"
+        own = Column("_key", self._dialect.text, ColumnKind.TEXT)
+        key = f"{opened} || {self._dialect.json('_key', own)} || ']'"
         return self._per_field("{", "}", pair, first if self._comparison.manner.finds_first else "", key=key)
 
     def _key_name(self) -> str:

@@ -83,8 +83,8 @@ class _Statement:
         assert field.column is not None  # noqa: S101 - only constants have none
         column = f"m.{self._dialect.quote(field.column.name)}"
         if isinstance(source, CompanyRef | Lookup) and field.kind is not field.column.kind:
-            return self._dialect.key_text(column, field.column.kind)
-        value = self._dialect.canonical(column, field.column.kind)
+            return self._dialect.key_text(column, field.column)
+        value = self._dialect.canonical(column, field.column)
         if field.mapping.field.empty_is_missing and field.column.kind is ColumnKind.TEXT:
             return f"nullif({value}, '')"
         return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planhat_dbt.declaration.manner import Creates
 from planhat_dbt.declaration.types import Mode
 from planhat_dbt.state.event_times import TIME_COLUMN
-from planhat_dbt.warehouse.port import ColumnKind
+from planhat_dbt.warehouse.port import Column, ColumnKind
 
 if TYPE_CHECKING:
     from planhat_dbt.binding import BoundField
@@ -82,7 +82,8 @@ class Verdicts:
         if column is None:
             return []
         none = f"event_time ({column.name}) is NULL, so nothing says how old the event is"
-        unfit = self._dialect.unfit(TIME_COLUMN, ColumnKind.TIMESTAMP) or "1 = 0"
+        time = Column(TIME_COLUMN, self._dialect.timestamp, ColumnKind.TIMESTAMP)
+        unfit = self._dialect.unfit(TIME_COLUMN, time) or "1 = 0"
         return [
             Reason(f"{TIME_COLUMN} is null", "missing_required", none),
             Reason(unfit, "bad_value", f"event_time ({column.name}): expected a time of the years 1 to 9999"),
@@ -107,7 +108,7 @@ class Verdicts:
             return None
         if field.kind is ColumnKind.UNSUPPORTED:
             return f"x_{number} = 1"
-        return self._dialect.unfit(f"n_{number}", field.kind)
+        return self._dialect.unfit(f"n_{number}", field.stored)
 
     def _of_groups(self) -> list[Reason]:
         """Require one of a group of fields, where none of them is the match key."""

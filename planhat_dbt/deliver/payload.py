@@ -222,4 +222,4 @@ def _wire(number: int, field: BoundField, dialect: Dialect) -> str:
     column = f"p.{dialect.quote(field.name)}"
     if isinstance(field.mapping.source, Lookup):
         return f"case when {column} is not null then coalesce(l{number}.planhat_id, '') end"
-    return dialect.wire(column, field.kind, field.conversion.form)
+    return dialect.wire(column, field.stored, field.conversion.form)

@@ -362,7 +362,7 @@ def _samples(
     session: Session, tables: StateTables, bound: BoundSync, plan: SyncPlan, rows: int
 ) -> tuple[SampleRow, ...]:
     dialect = tables.dialect
-    values = [dialect.json(f"p.{dialect.quote(f.name)}", f.kind) for f in bound.fields]
+    values = [dialect.json(f"p.{dialect.quote(f.name)}", f.stored) for f in bound.fields]
     samples = []
     for operation in Operation:
         if not plan.count(operation):

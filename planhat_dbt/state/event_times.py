@@ -41,7 +41,7 @@ class Horizon:
 
 def model_key(bound: BoundSync, dialect: Dialect) -> str:
     """Write the key of model rows `m`; NULL where it is empty."""
-    return f"nullif({dialect.key_text(f'm.{dialect.quote(bound.key.name)}', bound.key.kind)}, '')"
+    return f"nullif({dialect.key_text(f'm.{dialect.quote(bound.key.name)}', bound.key)}, '')"
 
 
 def model_time(bound: BoundSync, dialect: Dialect) -> str | None:

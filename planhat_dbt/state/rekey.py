@@ -161,7 +161,7 @@ class _Steps:
         dialect = self._tables.dialect
         if column is None:
             return f"cast(null as {dialect.text})"
-        return f"nullif({dialect.key_text(f'm.{dialect.quote(column.name)}', column.kind)}, '')"
+        return f"nullif({dialect.key_text(f'm.{dialect.quote(column.name)}', column)}, '')"
 
     def _live(self) -> str:
         return (

@@ -9,11 +9,12 @@ changed mapping survives a crash half-way and needs no full resync.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from planhat_dbt.errors import UsageError
+from planhat_dbt.objects import FieldType
 from planhat_dbt.state.event_times import TIME_COLUMN, column_changes, refuse_other_times
 from planhat_dbt.state.layout import SNAPSHOT_COLUMNS, StateTables, check_sync_tables
 from planhat_dbt.state.rekey import (
@@ -29,9 +30,10 @@ from planhat_dbt.warehouse.port import ColumnKind
 if TYPE_CHECKING:
     from planhat_dbt.binding import BoundField, BoundSync
     from planhat_dbt.declaration.types import Sync
-    from planhat_dbt.warehouse.port import Column, Session
+    from planhat_dbt.warehouse.port import Column, Dialect, Session
 
-_NUMERIC = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
+_NUMBERS: Final = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
+_INSTANTS: Final = (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ def _migrate(
     fields: dict[str, FieldRecord] = {}
     for field in bound.fields:
         old = before.fields.get(field.mapping.target)
-        since, change = _compare_field(field, old, version)
+        since, change = _compare_field(field, old, version, tables.dialect)
         if field.name in narrow:
             since, change = version, "replace"
         if change == "retype":
@@ -208,27 +210,38 @@ def _too_narrow(
 ) -> frozenset[str]:
     """Columns whose new type cannot hold what Planhat was told: cut to it, a difference would go unseen."""
     found = []
+    dialect = tables.dialect
     for field in bound.fields:
-        if _compare_field(field, before.fields.get(field.mapping.target), 0)[1] == "retype":
-            fits = tables.dialect.fits(tables.dialect.quote(field.name), field.stored_type)
+        old = before.fields.get(field.mapping.target)
+        if old is not None and _compare_field(field, old, 0, dialect)[1] == "retype":
+            fits = dialect.fits(dialect.quote(field.name), old.type, field.stored_type)
             if session.rows(f"select 1 from {tables.snapshot(bound.name)} where not ({fits}) limit 1"):
                 found.append(field.name)
     return frozenset(found)
 
 
-def _compare_field(field: BoundField, old: FieldRecord | None, version: int) -> tuple[int, str]:
+def _compare_field(
+    field: BoundField, old: FieldRecord | None, version: int, dialect: Dialect
+) -> tuple[int, str]:
     if old is None or old.column != field.name:
         return version, "replace"
-    same_type = old.type == field.stored_type
+    if old.fingerprint == field.fingerprint and old.type == field.stored_type:
+        return old.since, ""
+    # Values that stay what they are: no row is sent because a number became wider.
+    if _sent_alike(field, old) and dialect.alike(old.type, field.stored_type):
+        return old.since, "retype"
+    return version, "replace"
+
+
+def _sent_alike(field: BoundField, old: FieldRecord) -> bool:
+    """Whether equal values make equal JSON, read from the old kind of column or from the new."""
     if old.fingerprint == field.fingerprint:
-        if same_type:
-            return old.since, ""
-        # Values of one kind stay what they are: no row is sent because a number became wider.
-        return (version, "replace") if field.kind is ColumnKind.NESTED else (old.since, "retype")
-    both_numbers = all(
-        f in {f"column:{kind}" for kind in _NUMERIC} for f in (old.fingerprint, field.fingerprint)
-    )
-    return (old.since, "retype") if both_numbers else (version, "replace")
+        return True
+    kinds = {old.fingerprint, field.fingerprint}
+    instants = {f"column:{kind}" for kind in _INSTANTS}
+    if field.mapping.field.type is not FieldType.TEXT:  # there, and there only, a day has a text of its own
+        instants.add(f"column:{ColumnKind.DATE}")
+    return kinds <= {f"column:{kind}" for kind in _NUMBERS} or kinds <= instants
 
 
 def _write(session: Session, tables: StateTables, sync: str, record: MappingRecord) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
+from planhat_dbt.warehouse import duckdb_types as types
 from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -23,7 +23,15 @@ _KINDS: Final[dict[str, ColumnKind]] = {
     "BIT": ColumnKind.TEXT,
     "\"NULL\"": ColumnKind.TEXT,
 }  # fmt: skip
-_NESTED: Final = re.compile(r"(^(STRUCT|MAP)\()|(\[\d*\]$)")
+_INSTANTS: Final = (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
+_TIMES: Final = (ColumnKind.DATE, *_INSTANTS)
+_NUMBERS: Final = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
+_WIDEST: Final = 38
+"""Digits of a decimal."""
+_STRING: Final = r'"(?:[^"\\]|\\.)*"'
+_OTHER_THAN_WHOLE: Final = rf"({_STRING}|\d+\.\d*[1-9])"
+"""What `_WHOLE` must not look into: strings, and numbers with a fraction."""
+_WHOLE: Final = r"(\d+)\.0\b"
 
 
 class DuckDBDialect:
@@ -41,61 +49,58 @@ class DuckDBDialect:
 
     def quote(self, name: str) -> str:
         """Quote an identifier."""
-        return '"' + name.replace('"', '""') + '"'
+        return types.quote(name)
 
     def literal(self, text: str) -> str:
-        """Write a text literal; DuckDB knows no backslash escapes in it."""
-        return "'" + text.replace("'", "''") + "'"
+        """Write a text literal."""
+        return types.literal(text)
 
     def kind(self, type_name: str) -> ColumnKind:
-        """Classify a type by the name DuckDB prints."""
-        if _NESTED.search(type_name):
-            # An enumeration inside may be dropped with the model: such values are kept as JSON.
-            return ColumnKind.JSON if "ENUM(" in type_name else ColumnKind.NESTED
-        if type_name.startswith("DECIMAL"):
-            return ColumnKind.DECIMAL
-        if type_name.startswith("ENUM("):
-            return ColumnKind.TEXT
-        return _KINDS.get(type_name, ColumnKind.UNSUPPORTED)
+        """Classify a type by the name DuckDB prints; nested values are as good as what is inside."""
+        parsed = types.parse(type_name)
+        if isinstance(parsed, types.Leaf):
+            return _kind(parsed.name)
+        if _keyed_by_parts(parsed) or any(_kind(n) is ColumnKind.UNSUPPORTED for n in types.leaves(parsed)):
+            return ColumnKind.UNSUPPORTED
+        return ColumnKind.NESTED
 
     def stored_type(self, column: Column) -> str:
-        """Keep the model's type; enumerations as text, since the type may be dropped with the model."""
-        if column.kind is ColumnKind.TEXT:
-            return self.text
-        if column.kind is ColumnKind.TIMESTAMP:
-            return self.timestamp
-        if column.kind is ColumnKind.UNSUPPORTED:
-            return self.text
-        if column.kind is ColumnKind.JSON:
-            return "json"
-        return column.type
-
-    def canonical(self, expression: str, kind: ColumnKind) -> str:
-        """Cut times to milliseconds, minify JSON; numbers are compared by value as they are."""
-        match kind:
-            case ColumnKind.TEXT:
-                return f"cast({expression} as varchar)"
+        """Keep the model's type; but enumerations as text, since the type may be dropped with the model."""
+        match column.kind:
+            case ColumnKind.TEXT | ColumnKind.UNSUPPORTED:
+                return self.text
             case ColumnKind.TIMESTAMP:
-                return f"date_trunc('millisecond', cast({expression} as timestamp))"
-            case ColumnKind.TIMESTAMPTZ:
-                return f"date_trunc('millisecond', {expression})"
+                return self.timestamp
             case ColumnKind.JSON:
-                return f"cast(json(to_json({expression})) as json)"
-            case ColumnKind.UNSUPPORTED:
-                return "cast(null as varchar)"
+                return "json"
+            case ColumnKind.NESTED:
+                return types.render(types.replaced(types.parse(column.type), _stored))
             case _:
-                return expression
+                return column.type
+
+    def canonical(self, expression: str, column: Column) -> str:
+        """Cut times to milliseconds, minify JSON, inside nested values too; numbers are compared by value."""
+        if column.kind is ColumnKind.UNSUPPORTED:
+            return "cast(null as varchar)"
+        changed = types.rebuilt(expression, types.parse(column.type), _canonical)
+        stored = self.stored_type(column)
+        if column.kind is ColumnKind.NESTED and (changed or stored != column.type):
+            return f"cast({changed or expression} as {stored})"
+        return changed or expression
 
     def differs(self, left: str, right: str, kind: ColumnKind) -> str:  # noqa: ARG002 - other engines need it
         """Every DuckDB type, nested ones too, has a null-safe comparison."""
         return f"{left} is distinct from {right}"
 
-    def key_text(self, expression: str, kind: ColumnKind) -> str:
-        """Write whole numbers of decimal or float columns without point or exponent."""
+    def key_text(self, expression: str, column: Column) -> str:
+        """Write numbers by value: no point in whole ones, no trailing zeros."""
         text = f"cast({expression} as varchar)"
-        if kind in (ColumnKind.DECIMAL, ColumnKind.FLOAT):
+        if column.kind is ColumnKind.DECIMAL:
+            text = _decimal_text(expression, column.type)
+            return f"rtrim(rtrim({text}, '0'), '.')" if _scale(column.type) else text
+        if column.kind is ColumnKind.FLOAT:
             whole = f"cast(cast({expression} as hugeint) as varchar)"
-            is_whole = f"{expression} = trunc({expression}) and abs({expression}) < 1e18"
+            is_whole = f"{expression} = trunc({expression}) and abs({expression}) < 1e38"
             return f"case when {is_whole} then {whole} else {text} end"
         return text
 
@@ -112,46 +117,173 @@ class DuckDBDialect:
         """Look for one text in another."""
         return f"position({part} in {text}) > 0"
 
-    def fits(self, expression: str, type_name: str) -> str:
-        """Cast without failing, and compare by value."""
-        return f"try_cast({expression} as {type_name}) is not distinct from {expression}"
+    def alike(self, old: str, new: str) -> bool:
+        """Numbers are, and times, and nested values of the same names and of types that are alike."""
+        return _alike(types.parse(old), types.parse(new), nested=False)
 
-    def unfit(self, expression: str, kind: ColumnKind) -> str | None:
+    def fits(self, expression: str, old: str, new: str) -> str:
+        """Cast there and back without failing: comparing across types would round on the way."""
+        there = f"try_cast({expression} as {new})"
+        if ColumnKind.DECIMAL in (_kind(old), _kind(new)):
+            # The shortest text of a float is the decimal that was meant; but DECIMAL(18,18) reads no `5e-16`.
+            text = f"try_cast(cast({there} as varchar) as {old}) is not distinct from {expression}"
+            return f"({text} or coalesce({expression} = try_cast({there} as {old}), false))"
+        return f"try_cast({there} as {old}) is not distinct from {expression}"
+
+    def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, infinite and far-off times, and whole kinds without a JSON form."""
-        match kind:
-            case ColumnKind.FLOAT:
-                return f"(isnan({expression}) or isinf({expression}))"
-            case ColumnKind.DATE | ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
-                # Beyond four digits there is no ISO 8601 text that others read.
-                return f"(isinf({expression}) or year({expression}) not between 1 and 9999)"
-            case ColumnKind.UNSUPPORTED:
-                return f"{expression} is not null"
-            case _:
-                return None
+        if column.kind is ColumnKind.UNSUPPORTED:
+            return f"{expression} is not null"
+        return types.any_of(expression, types.parse(column.type), _unfit)
 
-    def json(self, expression: str, kind: ColumnKind) -> str:
+    def json(self, expression: str, column: Column) -> str:
         """Write times as they are sent, all else with DuckDB's own `to_json`."""
-        if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
-            expression = self.wire(expression, kind, WireForm.INSTANT)
-        return f"coalesce(cast(to_json({expression}) as varchar), 'null')"
+        return f"coalesce({self.wire(expression, column, WireForm.JSON)}, 'null')"
 
-    def wire(self, expression: str, kind: ColumnKind, form: WireForm) -> str:
+    def wire(self, expression: str, column: Column, form: WireForm) -> str:
         """Fetch a value in the form in which it is sent."""
         match form:
-            case WireForm.TEXT | WireForm.NUMBER:
+            case WireForm.TEXT:
                 return f"cast({expression} as varchar)"
+            case WireForm.NUMBER:
+                return _decimal_text(expression, column.type)
             case WireForm.KEY:
-                return self.key_text(expression, kind)
+                return self.key_text(expression, column)
             case WireForm.INSTANT:
-                utc = f"timezone('UTC', {expression})" if kind is ColumnKind.TIMESTAMPTZ else expression
-                return f"strftime(cast({utc} as timestamp), '%Y-%m-%dT%H:%M:%S.%gZ')"
+                return _instant(expression, column.kind)
             case WireForm.DAY_NUMBER:
-                utc = f"timezone('UTC', {expression})" if kind is ColumnKind.TIMESTAMPTZ else expression
-                return f"date_diff('day', date '1970-01-01', cast({utc} as date))"
+                return f"date_diff('day', date '1970-01-01', cast({_utc(expression, column.kind)} as date))"
             case WireForm.DAY_TEXT:
-                utc = f"timezone('UTC', {expression})" if kind is ColumnKind.TIMESTAMPTZ else expression
-                return f"strftime(cast({utc} as date), '%Y-%m-%d')"
+                return f"strftime(cast({_utc(expression, column.kind)} as date), '%Y-%m-%d')"
             case WireForm.JSON:
-                return f"cast(to_json({expression}) as varchar)"
+                changed = types.rebuilt(expression, types.parse(column.type), _json)
+                return f"cast(to_json({changed or expression}) as varchar)"
             case WireForm.NATIVE:
                 return expression
+
+
+def _kind(leaf: str) -> ColumnKind:
+    leaf = leaf.upper()  # our own stored types are written small
+    if leaf.startswith("DECIMAL("):
+        return ColumnKind.DECIMAL
+    if leaf.startswith("ENUM("):
+        return ColumnKind.TEXT
+    return _KINDS.get(leaf, ColumnKind.UNSUPPORTED)
+
+
+def _keyed_by_parts(of: types.DuckDBType) -> bool:
+    """Whether there is a map inside whose keys are lists, structs or maps: JSON keys are texts."""
+    match of:
+        case types.Leaf():
+            return False
+        case types.ListOf(item):
+            return _keyed_by_parts(item)
+        case types.MapOf(key, value):
+            return not isinstance(key, types.Leaf) or _keyed_by_parts(value)
+        case types.StructOf(fields):
+            return any(_keyed_by_parts(part) for _, part in fields)
+
+
+def _stored(leaf: str) -> str:
+    kind = _kind(leaf)
+    if kind is ColumnKind.TEXT:
+        return "VARCHAR"
+    return "TIMESTAMP" if kind is ColumnKind.TIMESTAMP else leaf
+
+
+def _canonical(expression: str, leaf: str) -> str | None:
+    kind = _kind(leaf)
+    if kind in _INSTANTS:
+        if leaf == "TIMESTAMP_NS":
+            return _floored(expression)
+        moment = expression if leaf.startswith("TIMESTAMP ") else f"cast({expression} as timestamp)"
+        return f"date_trunc('millisecond', {moment})"
+    if kind is ColumnKind.TEXT:
+        return f"cast({expression} as varchar)" if leaf != "VARCHAR" else None
+    if kind is ColumnKind.JSON:
+        text = f"json({expression})"
+        whole = f"regexp_replace({text}, '{_OTHER_THAN_WHOLE}|{_WHOLE}', '\\1\\2', 'g')"
+        return f"case when contains({text}, '.0') then cast({whole} as json) else {text} end"
+    return None
+
+
+def _floored(expression: str) -> str:
+    """Cut nanoseconds to milliseconds: a cast cuts them in DuckDB 1.5 and rounds them in 2.0."""
+    nanoseconds = f"epoch_ns({expression})"
+    before = f"case when {nanoseconds} % 1000000 < 0 then 1 else 0 end"
+    moment, milliseconds = f"cast({expression} as timestamp)", f"({nanoseconds} // 1000000 - {before})"
+    return f"case when isinf({moment}) then {moment} else make_timestamp({milliseconds} * 1000) end"
+
+
+def _unfit(expression: str, leaf: str) -> str | None:
+    kind = _kind(leaf)
+    if kind is ColumnKind.FLOAT:
+        return f"(isnan({expression}) or isinf({expression}))"
+    if kind in _TIMES:
+        # Beyond four digits there is no ISO 8601 text that others read. With a zone, years before 1 count backwards.
+        return f"(isinf({expression}) or year({_utc(expression, kind)}) not between 1 and 9999)"
+    if kind is ColumnKind.JSON:
+        bare = f"regexp_replace({expression}, '{_STRING}', '', 'g')"
+        suspect = f"(contains({expression}, 'NaN') or contains({expression}, 'Inf'))"
+        return f"({suspect} and regexp_matches({bare}, 'NaN|Inf'))"
+    return None
+
+
+def _json(expression: str, leaf: str) -> str | None:
+    kind = _kind(leaf)
+    if kind in _INSTANTS:
+        return _instant(expression, kind)
+    if not _has_no_zero(leaf):
+        return None
+    width = _scale(leaf)
+    if width < _WIDEST:
+        return f"cast({expression} as decimal({width + 1},{width}))"
+    return (
+        f"cast({_decimal_text(expression, leaf)} as json)"  # read as a double, the only one that is not exact
+    )
+
+
+def _utc(expression: str, kind: ColumnKind) -> str:
+    return f"timezone('UTC', {expression})" if kind is ColumnKind.TIMESTAMPTZ else expression
+
+
+def _instant(expression: str, kind: ColumnKind) -> str:
+    return f"strftime(cast({_utc(expression, kind)} as timestamp), '%Y-%m-%dT%H:%M:%S.%gZ')"
+
+
+def _scale(leaf: str) -> int:
+    found = types.decimal(leaf)
+    return found[1] if found else 0
+
+
+def _has_no_zero(leaf: str) -> bool:
+    """Whether DuckDB writes this decimal without a digit before its point: `.50` is no JSON."""
+    found = types.decimal(leaf)
+    return found is not None and found[0] == found[1]
+
+
+def _decimal_text(expression: str, leaf: str) -> str:
+    text = f"cast({expression} as varchar)"
+    if _has_no_zero(leaf):
+        return f"case when {expression} < 0 then '-0' || substr({text}, 2) else '0' || {text} end"
+    return text
+
+
+def _alike(old: types.DuckDBType, new: types.DuckDBType, *, nested: bool) -> bool:
+    match old, new:
+        case types.Leaf(one), types.Leaf(other):
+            kinds = {_kind(one), _kind(other)}
+            if kinds <= set(_NUMBERS):
+                return one == other or "BIGNUM" not in (one, other)  # DuckDB cannot cast it to all others
+            return one == other or kinds <= set(_INSTANTS if nested else _TIMES)
+        case types.ListOf(one), types.ListOf(other):
+            return _alike(one, other, nested=True)
+        case types.MapOf(key, one), types.MapOf(new_key, other):
+            return key == new_key and _alike(one, other, nested=True)
+        case types.StructOf(fields), types.StructOf(new_fields):
+            parts = dict(new_fields)
+            return {name for name, _ in fields} == set(parts) and all(
+                _alike(part, parts[name], nested=True) for name, part in fields
+            )
+        case _:
+            return False

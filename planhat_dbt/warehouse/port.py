@@ -97,14 +97,14 @@ class Dialect(Protocol):
     def stored_type(self, column: Column) -> str:
         """Say the type in which a snapshot table keeps this column's canonical values."""
 
-    def canonical(self, expression: str, kind: ColumnKind) -> str:
-        """Bring values that mean the same to the same value (DESIGN §5)."""
+    def canonical(self, expression: str, column: Column) -> str:
+        """Bring values of a model column that mean the same to the same value of its stored type (DESIGN §5)."""
 
     def differs(self, left: str, right: str, kind: ColumnKind) -> str:
         """Compare null-safely; true where the canonical values differ."""
 
-    def key_text(self, expression: str, kind: ColumnKind) -> str:
-        """Write a key as text: `007` stays `007`, 1.0 is `1`."""
+    def key_text(self, expression: str, column: Column) -> str:
+        """Write a key as text: `007` stays `007`, 1.0 is `1`, 1.50 is `1.5`."""
 
     def utc(self, expression: str, kind: ColumnKind) -> str:
         """Write a date or time in the type of our own time columns; a date is its first moment."""
@@ -115,17 +115,20 @@ class Dialect(Protocol):
     def contains(self, text: str, part: str) -> str:
         """Test whether one text expression holds another."""
 
-    def fits(self, expression: str, type_name: str) -> str:
-        """Test whether a value, or NULL, is the same value in another type."""
+    def alike(self, old: str, new: str) -> bool:
+        """Say whether a value of one stored type may be the same value in the other, and be cast to it."""
 
-    def unfit(self, expression: str, kind: ColumnKind) -> str | None:
-        """Test for values that JSON or Planhat cannot carry; None: there are none in this kind."""
+    def fits(self, expression: str, old: str, new: str) -> str:
+        """Test whether a value of the old type, or NULL, is the same value in the new one."""
 
-    def json(self, expression: str, kind: ColumnKind) -> str:
-        """Write a value as JSON text, NULL as `null`."""
+    def unfit(self, expression: str, column: Column) -> str | None:
+        """Test for stored values that JSON or Planhat cannot carry; None: there are none in this type."""
 
-    def wire(self, expression: str, kind: ColumnKind, form: WireForm) -> str:
-        """Fetch a value in the form in which it is sent."""
+    def json(self, expression: str, column: Column) -> str:
+        """Write a stored value as JSON text, NULL as `null`."""
+
+    def wire(self, expression: str, column: Column, form: WireForm) -> str:
+        """Fetch a stored value in the form in which it is sent."""
 
 
 class Session(Protocol):

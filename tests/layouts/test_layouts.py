@@ -245,8 +245,8 @@ def test_a_column_renamed(settled: Project) -> None:
         ("score", "decimal(18,4)", False),
         ("score", "double", False),
         ("seats", "varchar", True),
-        ("since", "timestamp", True),
-        ("seen", "timestamp", True),
+        ("since", "timestamp", False),
+        ("seen", "timestamp", False),
     ],
 )
 def test_a_column_retyped(settled: Project, column: str, kind: str, sent: bool) -> None:
