@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     _Part = Callable[[str, str, str, BoundField], str]
 
 REFERENCES: Final = (FieldType.COMPANY, FieldType.COMPANIES)
-FIRST_CONTACT: Final = "(_snapshot_key is null or _prior = 'deleted')"
-"""Condition on a row: nothing was ever told of this record, as far as we know."""
+UNTOLD: Final = "(_snapshot_key is null or _prior in ('deleted', 'existing'))"
+"""Condition on a row: what its record holds is not known, so an update tells all, and a clear empties all."""
 
 
 def is_compared(field: BoundField) -> bool:
@@ -96,10 +96,8 @@ class Changes:
 
     def names(self) -> str:
         """A JSON list of the fields to send; NULL for a whole row and for a delete."""
-        first = ""
-        if self._comparison.manner.finds_first:
-            every = all_names(self._dialect, self._fields, lambda i, _: f"n_{i}")
-            first = f" when _operation = 'update' and {FIRST_CONTACT} then {every}"
+        every = all_names(self._dialect, self._fields, lambda i, _: f"n_{i}")
+        first = f" when _operation = 'update' and {UNTOLD} then {every}"
         return self._per_field(
             "[",
             "]",
@@ -121,11 +119,11 @@ class Changes:
             ]
             return " || ".join(parts)
 
-        first = f" when _operation = 'update' and {FIRST_CONTACT} then null"
+        first = f" when _operation = 'update' and {UNTOLD} then null"
         opened = self._dialect.literal(f",{self._key_name()}:[null,")
         own = Column("_key", self._dialect.text, ColumnKind.TEXT)
         key = f"{opened} || {self._dialect.json('_key', own)} || ']'"
-        return self._per_field("{", "}", pair, first if self._comparison.manner.finds_first else "", key=key)
+        return self._per_field("{", "}", pair, first, key=key)
 
     def _key_name(self) -> str:
         return json_name(self._sync.match.field if self._sync.match else "")
@@ -145,7 +143,8 @@ class Changes:
             whens += f" when _operation = 'update' then {_joined(opening, updates, closing)}"
         if self._sync.on_removed is OnRemoved.CLEAR:
             clears = [
-                f"case when o_{i} is not null then {part(json_name(f.mapping.target), 'null', f'o_{i}', f)} else '' end"
+                f"case when o_{i} is not null or _prior = 'existing' "
+                f"then {part(json_name(f.mapping.target), 'null', f'o_{i}', f)} else '' end"
                 for i, f in enumerate(self._fields)
                 if f in self.clearable()
             ]

@@ -119,12 +119,13 @@ class _Statement:
     def _differs(self) -> str:
         present = ["m._key is null", "d._key is not null", "s._key is null"]
         if self._sync.mode is not Mode.INSERT:
-            present.append("s._state = 'deleted'")
+            present.append("s._state in ('deleted', 'existing')")
             present += self._value_tests("s._mapping")
             if behind := self._changes.behind_in_key("s._mapping"):
                 present.append(behind)
         elif not self._sync.object.is_event:
             changed = " or ".join(self._tests_since_insert())
+            present.append("s._state = 'deleted'")
             present += [f"(s._state = 'synced' and ({changed}))"] if changed else []
         any_of = "\n      or ".join(present)
         text = f"(m._here is not null and (\n      {any_of}))"

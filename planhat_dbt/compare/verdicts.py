@@ -71,7 +71,8 @@ class Verdicts:
         found.append(Reason("_duplicate = 1", "duplicate_key", "several rows of the model have this key"))
         if sync.mode is Mode.INSERT and not sync.object.is_event:
             text = "its row changed after it was created; mode insert leaves the record alone"
-            found.append(Reason("_snapshot_key is not null", "changed_after_insert", text))
+            known = "_snapshot_key is not null and _prior <> 'deleted'"
+            found.append(Reason(known, "changed_after_insert", text))
         if sync.match and sync.match.field == "_id":
             text = "_id: expected a Planhat _id of 24 small hex characters"
             found.append(Reason(f"not ({self._dialect.is_object_id('_model_key')})", "bad_value", text))

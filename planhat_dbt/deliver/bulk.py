@@ -45,12 +45,13 @@ class BulkCourier:
         self._match = match
         self._limits = limits
         self._creates = creates
+        self._asked_after = 0
 
     def deliver(self, batch: Batch) -> BatchOutcome:
         """Send a batch in as few calls as its size and its outcome allow."""
         tally = Tally(batch)
         queue = deque(parts(batch.rows, self._limits))
-        splits = 0
+        splits = self._asked_after = 0
         while queue:
             rows = queue.popleft()
             if splits > self._limits.split_calls:
@@ -66,6 +67,10 @@ class BulkCourier:
                     break
                 continue
             self._note(verdict, tally)
+            if tally.stop:
+                for left in (*([list(verdict.unsure)] if verdict.unsure else []), *queue):
+                    tally.hold(left, "not_sent", "not sent: " + tally.stop.message)
+                break
             if verdict.unsure and len(rows) == 1:
                 tally.refuse(rows[0], "unclear", "Planhat's answer to this row alone does not add up")
             elif verdict.unsure:
@@ -113,22 +118,29 @@ class BulkCourier:
             elif row.key in made and row.planhat_id != made[row.key]:
                 # We sent an update by `_id`, and something new came of it: never meant, never seen, but told.
                 tally.hold([row], "no_match", f"Planhat made a new record ({made[row.key]}) of this update")
-            elif not self._is_gone(row, tally):
-                # Sending it again would make a new record: only where the old one surely is no more.
-                tally.refuse(row, "refused", "Planhat refused this update; the record itself is still there")
-            elif self._creates is not Creates.NEVER:
-                tally.again.append(row.row)
             else:
-                tally.hold([row], "no_match", GONE)
+                self._ask_after(row, verdict.words.get(row.row, ""), tally)
 
-    def _is_gone(self, row: SentRow, tally: Tally) -> bool:
+    def _ask_after(self, row: SentRow, said: str, tally: Tally) -> None:
+        """Tell an update that Planhat refused from one whose record is gone: only the latter may be made anew."""
+        message = f"Planhat refused this update: {said}" if said else "Planhat refused this update"
+        if tally.stop or self._asked_after >= self._limits.read_after:
+            tally.refuse(row, "refused", message[:500])
+            return
+        self._asked_after += 1
         try:
             answer = self._calls.get(self._path, row.planhat_id or row.key)
         except CallError as error:
             tally.calls += error.attempts
-            return False
+            tally.fail([row], error)
+            return
         tally.calls += answer.attempts
-        return answer.status == 404
+        if answer.status != 404:
+            tally.refuse(row, "refused", message[:500])
+        elif self._creates is Creates.NEVER:
+            tally.hold([row], "no_match", GONE)
+        else:
+            tally.again.append(row.row)
 
 
 def _after_doubt(rows: list[SentRow], verdict: Verdict) -> Verdict:

@@ -58,6 +58,8 @@ class Limits:
     bytes: int = 8 * 1024 * 1024
     split_calls: int = 200
     """Calls that may be spent on telling the rows of one batch apart."""
+    read_after: int = 50
+    """Records that may be read for one batch to tell whether a refused update's record is gone."""
     at_once: int = 8
     """Single-record calls in flight."""
 

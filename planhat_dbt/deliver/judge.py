@@ -8,14 +8,14 @@ Pure: values in, values out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from planhat_dbt.outcome import FoundId
 from planhat_dbt.plan import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from planhat_dbt.deliver.payload import SentRow
     from planhat_dbt.planhat.response import BulkReport, RecordKeys, RowError
@@ -42,6 +42,8 @@ class Verdict:
     again: tuple[SentRow, ...] = ()
     """Updates of a record that no longer exists."""
     unsure: tuple[SentRow, ...] = ()
+    words: Mapping[int, str] = field(default_factory=dict)
+    """What Planhat said of rows in `again`, where it said anything: row → message."""
 
 
 def judge(rows: Sequence[SentRow], report: BulkReport, match: str | None) -> Verdict:
@@ -127,7 +129,10 @@ class _Inquiry:
         rest = [r for r in self._rows if not (r.row in self._done or r.row in self._named or r.row in again)]
         more, retried, unsure = self._remaining(rest, guessed=bool(suspects))
         again |= {r.row: r for r in retried}
-        return Verdict(ids, (*refused, *more), tuple(again.values()), tuple(unsure))
+        words = {number: error.message for number, (_, error) in self._named.items()}
+        if self._nameless:
+            words |= {r.row: _joint(self._nameless).message for r in retried}
+        return Verdict(ids, (*refused, *more), tuple(again.values()), tuple(unsure), words)
 
     def _suspects(self) -> dict[int, SentRow]:
         """Updates that may have made a new record: more were created than there are inserts to account for them.

@@ -239,7 +239,12 @@ def _rekeyed_parents(
 def recount(session: Session, tables: StateTables, compared: Compared, *, single_creates: bool) -> Compared:
     """Count a plan again that was settled."""
     plan, had_prior = _count(session, tables, compared.comparison, single_creates=single_creates)
-    plan = replace(plan, to_look_up=0, changes_to_look_up=0, seconds=compared.plan.seconds)
+    before = (
+        compared.plan
+    )  # what was known then is what a limit measures against, and what makes a first load
+    plan = replace(
+        plan, to_look_up=0, changes_to_look_up=0, rows_known=before.rows_known, seconds=before.seconds
+    )
     return replace(compared, plan=plan, had_prior=had_prior)
 
 

@@ -28,6 +28,7 @@ from planhat_dbt.run.compare_step import (
     compare,
     ensure_sync_tables,
     failing_rows,
+    recount,
     removal_keys,
     set_aside,
     take_along,
@@ -291,9 +292,14 @@ class Run:
             compared = self._compare(session, entry)
         stopped_by = self._get_ready(desk, entry) if entry.status is None else None
         compared = entry.compared or compared
-        plan = compared.plan
-        entry.counts += Counts(held=plan.held, rejected=plan.rejected, unknown=plan.unknown)
         with self._context.warehouse.open() as session:
+            if stopped_by or entry.status is Status.FAILED:  # look-ups may have settled a part of the plan
+                single_creates = compared.plan.single_calls
+                compared = entry.compared = recount(
+                    session, self._tables, compared, single_creates=single_creates
+                )
+            plan = compared.plan
+            entry.counts += Counts(held=plan.held, rejected=plan.rejected, unknown=plan.unknown)
             set_aside(session, self._tables, self._journal, entry.sync)
             if stopped_by or entry.status is Status.FAILED:
                 self._hold_all(session, entry)

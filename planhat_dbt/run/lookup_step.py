@@ -146,7 +146,9 @@ class _LookUp:
         if self._searcher.complete:
             self._listed_all(search)
         elif missing:
-            self._enter(search, self._searcher.singly(search.object, search.key_field, sorted(missing)))
+            # The rest of the list may hold another person with an e-mail that was found.
+            left = wanted if search.key_field == "email" else sorted(missing)
+            self._enter(search, self._searcher.singly(search.object, search.key_field, left))
 
     def _listed_all(self, search: Search) -> None:
         """Remember that the list was read to its end: for this run, and its length for later ones."""

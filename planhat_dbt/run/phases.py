@@ -133,7 +133,9 @@ def in_turn(desk: Desk, sync: str, courier: _OneBatch, breaker: Breaker) -> Cour
 def _updates(desk: Desk, compared: Compared) -> _OneBatch:
     """Whoever changes records of this object; with those that are created in bulk, in the same calls."""
     sync = compared.sync
-    creates = manner_of(sync).creates
+    manner = manner_of(sync)
+    # What is found by a key is not made anew at once: the next run looks the key up before.
+    creates = Creates.NEVER if manner.finds_first else manner.creates
     if not sync.object.bulk:
         return UpdateCourier(desk.calls, sync.object.path, revives=creates is Creates.SINGLY)
     match = sync.match.field if sync.match else None

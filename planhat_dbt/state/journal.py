@@ -78,9 +78,9 @@ class Journal:
         if not left:
             return 0
         lost = 0
+        numbers = ", ".join(str(batch) for _, batch in left)
         with session.transaction():
             if in_doubt:
-                numbers = ", ".join(str(batch) for _, batch in left)
                 lost = self.merge_failures(
                     session,
                     sync,
@@ -88,6 +88,7 @@ class Journal:
                     f"'sent by a run that ended before it learnt the outcome' as message "
                     f"from {self._tables.plan(sync)} where _batch in ({numbers}) and _operation = 'insert'",
                 )
+            self._distrust(session, sync, f"p._batch in ({numbers})")
             session.execute(
                 f"update {self._tables.batches} set state = 'unknown', error = 'the run ended before the answer' "
                 f"where sync = {name} and state = 'sending'"
@@ -138,6 +139,8 @@ class Journal:
         version = self._version(session, bound.name, window, mapping_version, key_since)
         self._move_snapshot(session, bound, window, version, now, had_prior=had_prior)
         self._bury_gone(session, bound.name, window)
+        lost = f"select x._row from {_EXCEPTIONS} x where x._status = 'unknown'"
+        self._distrust(session, bound.name, f"{window.where} and p._row in ({lost})")
         self._log_changes(session, bound.name, window, now)
         self._note_failures(session, bound.name, window)
         self._close_batches(session, bound.name, outcomes)
@@ -322,6 +325,18 @@ class Journal:
         ]
         session.execute(
             f"insert into {snapshot} ({', '.join(columns)})\nselect {', '.join(values)}\n{accepted}"
+        )
+
+    def _distrust(self, session: Session, sync: str, where: str) -> None:
+        """Doubt what Planhat holds of rows whose update by key may have made a part of a record: tell all next time.
+
+        By `_id` an update makes nothing; by key it does, if somebody deleted the record meanwhile. Once made, the part
+        reads as any other record, so nothing but the whole row mends it.
+        """
+        session.execute(
+            f"update {self._tables.snapshot(sync)} set _state = 'existing' where _state in ('synced', 'cleared') "
+            f"and _key in (select p._key from {self._tables.plan(sync)} p where {where} "
+            "and p._operation = 'update' and p._planhat_id is null)"
         )
 
     def _bury_gone(self, session: Session, sync: str, window: Window) -> None:
