@@ -80,7 +80,8 @@ def test_deletes_under_faults(project: Project, fault: Fault) -> None:
     project.replace("companies", [company(1), company(2)])
     project.sandbox.faults.add(Fault(**{**fault.as_json(), "method": "DELETE", "skip": 2, "count": 3}))
     project.sync(code=None)
-    project.sync(code=None)
+    project.sandbox.faults.clear()  # how many of them the first run met depends on how many calls were under way
+    project.sync()
     assert mirrors(project)
     assert project.failures() == {}
     project.quiet()
