@@ -8,14 +8,26 @@ from typing import TYPE_CHECKING
 import orjson
 
 from planhat_dbt.deliver.courier import GONE, Calls, Limits, Tally, unsent
-from planhat_dbt.outcome import BatchOutcome, FoundId
+from planhat_dbt.outcome import FoundId
 from planhat_dbt.planhat import CallError, read_message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from planhat_dbt.deliver.breaker import Breaker
     from planhat_dbt.deliver.payload import Batch, SentRow
+    from planhat_dbt.outcome import BatchOutcome
+
+
+def _in_order(batch: Batch, send: Callable[[SentRow, Tally], None]) -> BatchOutcome:
+    """Send the rows of a batch one by one, until a call makes further ones pointless."""
+    tally = Tally(batch)
+    for row in batch.rows:
+        if tally.stop:
+            tally.hold([row], "not_sent", "not sent: " + tally.stop.message)
+        else:
+            send(row, tally)
+    return tally.outcome()
 
 
 class CreateCourier:
@@ -27,13 +39,7 @@ class CreateCourier:
 
     def deliver(self, batch: Batch) -> BatchOutcome:
         """Post the rows of a batch in order."""
-        tally = Tally(batch)
-        for row in batch.rows:
-            if tally.stop:
-                tally.hold([row], "not_sent", "not sent: " + tally.stop.message)
-            else:
-                self._create(row, tally)
-        return tally.outcome()
+        return _in_order(batch, self._create)
 
     def _create(self, row: SentRow, tally: Tally) -> None:
         try:
@@ -67,13 +73,7 @@ class UpdateCourier:
 
     def deliver(self, batch: Batch) -> BatchOutcome:
         """Send the rows of a batch in order."""
-        tally = Tally(batch)
-        for row in batch.rows:
-            if tally.stop:
-                tally.hold([row], "not_sent", "not sent: " + tally.stop.message)
-            else:
-                self._update(row, tally)
-        return tally.outcome()
+        return _in_order(batch, self._update)
 
     def _update(self, row: SentRow, tally: Tally) -> None:
         item = orjson.loads(row.item)
