@@ -10,7 +10,7 @@ from planhat_dbt.outcome import BatchOutcome, FoundId, RowOutcome, RowStatus
 from planhat_dbt.planhat import AccessDeniedError, NotSentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from planhat_dbt.deliver.payload import Batch, SentRow
     from planhat_dbt.errors import PlanhatDbtError
@@ -39,9 +39,14 @@ class Calls(Protocol):
         """`DELETE path/id`."""
 
     def list(
-        self, path: str, params: dict[str, str | int], *, limit: int
+        self,
+        path: str,
+        params: dict[str, str | int],
+        *,
+        limit: int,
+        enough: Callable[[], bool] | None = None,
     ) -> Iterator[list[dict[str, object]]]:
-        """`GET path`, page by page."""
+        """`GET path`, page by page, until `enough` says so."""
 
     def lean_companies(self) -> Sequence[dict[str, object]]:
         """`GET /leancompanies`: all companies with their keys."""

@@ -80,6 +80,25 @@ def choose_way(obj: ObjectType, key_field: str, keys: int, *, certain: bool, row
     return Way.SCAN if pages <= keys else Way.SINGLE_READS
 
 
+class _Budget:
+    """How long a scan may go on: until the keys still missing would cost no more calls singly.
+
+    An e-mail may be several people's: unless a list was read to its end, all of them are read `again`.
+    """
+
+    def __init__(self, missing: set[WantedKey] | None, *, again: bool) -> None:
+        self._missing = missing
+        self._again = len(missing) if missing and again else 0
+        self.pages = 0
+        self.spent = False
+
+    def is_spent(self) -> bool:
+        """Whether the list is to be left now."""
+        if self._missing is not None and not self.spent:
+            self.spent = (self._again or len(self._missing)) <= self.pages
+        return self.spent
+
+
 class Searcher:
     """Reads records of Planhat; hands them out in lists, while no warehouse is open."""
 
@@ -123,19 +142,18 @@ class Searcher:
             obj: The object.
             key_field: The key.
             missing: The keys wanted; given, the scan ends when they are found, or once it has cost as many calls
-                as there are left. Those found are taken out.
+                as single reads would from here on. Those found are taken out.
         """
+        budget = _Budget(missing, again=key_field == "email")
         self.listed, self.complete = 0, False
-        for pages, page in enumerate(self._pages(obj, _select(obj, key_field)), start=1):
+        for page in self._pages(obj, _select(obj, key_field), budget):
             self.listed += len(page)
+            budget.pages += 1
             found = [r for record in page if (r := _found(obj, key_field, record))]
             yield found
             if missing is not None:
                 missing -= {WantedKey(r.key, company) for r in found for company in (r.company_id, None)}
-                all_found = not missing and key_field != "email"  # an e-mail may be several people's
-                if all_found or 0 < len(missing) <= pages:
-                    return
-        self.complete = True
+        self.complete = not budget.spent
 
     def singly(
         self, obj: ObjectType, key_field: str, wanted: Sequence[WantedKey]
@@ -177,19 +195,22 @@ class Searcher:
             )
         return record
 
-    def _pages(self, obj: ObjectType, params: dict[str, str]) -> Iterator[list[_Record]]:
+    def _pages(
+        self, obj: ObjectType, params: dict[str, str], budget: _Budget | None = None
+    ) -> Iterator[list[_Record]]:
         """Read a list to its end, hidden records included, whichever way Planhat reads its own filter (§7)."""
         query: dict[str, str | int] = {**obj.list_filters, **params}
+        enough = budget.is_spent if budget else None
         flag = obj.hidden_flag
         if not flag:
-            yield from self._calls.list(obj.path, query, limit=obj.page_size)
+            yield from self._calls.list(obj.path, query, limit=obj.page_size, enough=enough)
             return
-        for page in self._calls.list(obj.path, {**query, flag: "true"}, limit=obj.page_size):
+        for page in self._calls.list(obj.path, {**query, flag: "true"}, limit=obj.page_size, enough=enough):
             if any(not record.get(flag) for record in page):
                 self._flag_includes[obj.path] = True
             yield page
-        if not self._flag_includes.get(obj.path):
-            yield from self._calls.list(obj.path, query, limit=obj.page_size)
+        if not self._flag_includes.get(obj.path) and not (enough and enough()):
+            yield from self._calls.list(obj.path, query, limit=obj.page_size, enough=enough)
 
 
 def _parts(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

@@ -85,6 +85,7 @@ class Caller:
         transport: Transport,
         budgets: tuple[Budget, Budget],
         on_call: Callable[[CallRecord], None] | None,
+        before_call: Callable[[], None] | None = None,
     ) -> None:
         """Make a caller; `budgets` are those of the main API and of the tracking host."""
         self._endpoint = endpoint
@@ -92,6 +93,7 @@ class Caller:
         self._transport = transport
         self._main_budget, self._tracking_budget = budgets
         self._on_call = on_call
+        self._before_call = before_call
 
     def send(self, call: Call) -> Answer:
         """Make a call.
@@ -101,6 +103,8 @@ class Caller:
             NotSentError: Surely not applied.
             OutcomeUnknownError: Sent, and perhaps applied.
         """
+        if self._before_call:
+            self._before_call()
         progress = _Progress()
         budget = self._tracking_budget if call.tracking else self._main_budget
         settings = self._settings

@@ -49,6 +49,7 @@ class PlanhatClient:
         settings: ClientSettings | None = None,
         on_call: Callable[[CallRecord], None] | None = None,
         *,
+        before_call: Callable[[], None] | None = None,
         stop: threading.Event | None = None,
         budget: Budget | None = None,
     ) -> None:
@@ -58,6 +59,7 @@ class PlanhatClient:
             endpoint: Where and who.
             settings: Patience and pace.
             on_call: Told of every HTTP attempt, in the thread that made it.
+            before_call: Called before each call and its waits, in the thread that makes it.
             stop: Set to end all waits and to send nothing more (SIGINT).
             budget: One to share with other clients; own by default. Tracking calls are not under it.
 
@@ -74,7 +76,7 @@ class PlanhatClient:
         tracking = Budget(None, throttle_base=settings.throttle_base, stop=stop)
         self._endpoint = endpoint
         self._transport = Transport(endpoint, settings)
-        self._caller = Caller(endpoint, settings, self._transport, (main, tracking), on_call)
+        self._caller = Caller(endpoint, settings, self._transport, (main, tracking), on_call, before_call)
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +125,14 @@ class PlanhatClient:
             raise ValueError(f"{id!r} is not a Planhat _id (24 hexadecimal characters)")
         return self._send("DELETE", path, f"/{id}", None, repeatable=True)
 
-    def list(self, path: str, params: Params | None = None, *, limit: int = 2000) -> Iterator[Page]:
+    def list(
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        limit: int = 2000,
+        enough: Callable[[], bool] | None = None,
+    ) -> Iterator[Page]:
         """Read a list page by page; each `_id` is yielded once.
 
         Sorted by `_id`, since the default order may shift while records are written (§13 no. 26).
@@ -132,6 +141,7 @@ class PlanhatClient:
             path: The object's path.
             params: Filters, and `select`.
             limit: Rows per page: at most the object's legal maximum.
+            enough: Asked before each further call; True ends the list.
 
         Raises:
             FailedError: The list was refused.
@@ -156,6 +166,8 @@ class PlanhatClient:
                     status=answer.status,
                     maybe_applied=False,
                 )
+            if enough and enough():
+                return
             offset, last_body = offset + len(page), answer.body
 
     def lean_companies(self, params: Params | None = None) -> Page:

@@ -133,6 +133,10 @@ class Run:
             DeclarationError: The built tables do not fit the declarations; no call was made.
             RefusedError: Another run is under way, or the state belongs to another tenant; no call was made.
         """
+        with self._context.warehouse.kept():
+            return self._sync(endpoint, client_settings)
+
+    def _sync(self, endpoint: Endpoint, client_settings: ClientSettings) -> RunResult:
         with self._context.warehouse.open() as session, self._leased(session, only_on_error=True):
             entries = self._prepare(session)
             check_tenant(session, self._tables, endpoint, [e.sync.name for e in entries if e.ready])
@@ -143,6 +147,10 @@ class Run:
         finally:
             result = self._close(entries, stopped_by)
         return result
+
+    def _pause(self, seconds: float) -> None:
+        self._context.warehouse.release()
+        self.stop.wait(seconds)
 
     @contextmanager
     def _leased(self, session: Session, *, only_on_error: bool = False) -> Iterator[None]:
@@ -239,7 +247,10 @@ class Run:
         from planhat_dbt.planhat import PlanhatClient  # noqa: PLC0415 - httpx, only when calls may be made
 
         stopped_by: PlanhatDbtError | None = None
-        with PlanhatClient(endpoint, client_settings, self._book.note, stop=self.stop) as client:
+        release = self._context.warehouse.release
+        with PlanhatClient(
+            endpoint, client_settings, self._book.note, before_call=release, stop=self.stop
+        ) as client:
             desk = Desk(
                 self._context,
                 self._tables,
@@ -250,7 +261,7 @@ class Run:
                 self._book.take,
                 self._book.enter,
                 self.stop.is_set,
-                self.stop.wait,
+                self._pause,
                 Lookups(self._tables, self._run_id),
             )
             for entry in entries:

@@ -1,4 +1,4 @@
-"""DuckDB, opened natively: no dbt import, and the file is held only while `open` is entered.
+"""DuckDB, opened natively: no dbt import, and the file is not held while a call is under way.
 
 DuckDB lets one process write at a time. A file locked by another program is waited for; then the message names
 the program and its PID (dbt-notes §5).
@@ -7,6 +7,7 @@ the program and its PID (dbt-notes §5).
 from __future__ import annotations
 
 import re
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,7 +115,7 @@ class DuckDBSession:
 
 
 class DuckDBWarehouse:
-    """A DuckDB file, taken and given back with each `open`."""
+    """A DuckDB file, taken and given back with each `open`, or with each `release` while it is `kept`."""
 
     def __init__(
         self,
@@ -128,19 +129,63 @@ class DuckDBWarehouse:
         self._lock_wait = lock_wait
         self._on_wait = on_wait
         self.database = target.database
+        self._guard = threading.Lock()
+        self._taken: duckdb.DuckDBPyConnection | None = None
+        self._in_use = 0
+        self._keeps = False
 
     @contextmanager
     def open(self) -> Iterator[DuckDBSession]:
-        """Connect, waiting for other writers; the file is free again at the end."""
+        """Connect, waiting for other writers."""
+        with self._guard:
+            taken = self._taken = self._taken or self._take()
+            self._in_use += 1
+        failed = True
+        try:
+            with _named_failures():
+                connection = taken.cursor()
+                connection.execute("set timezone = 'UTC'")
+            try:
+                yield DuckDBSession(connection, self.dialect)
+                failed = False
+            finally:
+                connection.close()
+        finally:
+            with self._guard:
+                self._in_use -= 1
+                if failed or not self._keeps:  # a fatal error ends a connection: the next one is to be new
+                    self._let_go()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Opening takes longer than most of what we do: hold the file from one `open` to the next `release`."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = False
+            self.release()
+
+    def release(self) -> None:
+        """Give the file back, unless a session is open."""
+        with self._guard:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._taken and not self._in_use:
+            self._taken.close()
+            self._taken = None
+
+    def _take(self) -> duckdb.DuckDBPyConnection:
         connection = self._connect()
         try:
             with _named_failures():
                 for statement in self._target.setup:
                     connection.execute(statement)
-                connection.execute("set timezone = 'UTC'")
-            yield DuckDBSession(connection, self.dialect)
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return connection
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         path = self._target.path

@@ -3,7 +3,7 @@
 How to add a warehouse: (1) a `Dialect` that spells the handful of expressions below; (2) a `Session` over a
 driver connection whose `transaction` really is one (or, where the engine has none, runs statements in order:
 every multi-statement step is written so that repeating it is harmless); (3) a `Warehouse` whose `open` takes
-and gives back whatever other programs may wait for (DuckDB: the file lock).
+and whose `release` gives back whatever other programs may wait for (DuckDB: the file lock).
 """
 
 from __future__ import annotations
@@ -174,4 +174,10 @@ class Warehouse(Protocol):
         """The database (catalog) in which the state schema is kept."""
 
     def open(self) -> AbstractContextManager[Session]:
-        """Connect, and let go of everything at the end, so that others can write between two API calls."""
+        """Connect; outside `kept`, let go of everything at the end."""
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Inside, what `open` took may be held until `release` instead of the session's end."""
+
+    def release(self) -> None:
+        """Let go of everything now, for a wait begins; a session that is open keeps it. Any thread may ask."""

@@ -54,7 +54,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("text", "varchar", "'007'", "007"),
     ("text", "integer", "7", "7"),
     ("text", "double", "3.0", "3"),
-    ("text", "decimal(9,2)", "12.50", "12.50"),
+    ("text", "decimal(9,2)", "12.50", "12.5"),
     ("text", "boolean", "true", "true"),
     ("text", "date", "'2026-03-01'", "2026-03-01"),
     ("text", "timestamptz", "'2026-03-01 14:00:00+02'", "2026-03-01T12:00:00.000Z"),

@@ -128,8 +128,8 @@ def test_killed_while_sending_events(project: Project, after: int) -> None:
 
 
 def test_a_second_run_is_told_who_is_under_way(project: Project) -> None:
-    project.settings(batch_rows=10)
-    add_companies(project, 50)
+    project.settings(batch_rows=1)
+    add_companies(project, 90)
     slow(project, path="/companies")
     process = project.start("sync")
     wait_for_calls(project, 2, process)
