@@ -26,6 +26,9 @@ REJECTED_CODES: Final = frozenset(("null_key", "duplicate_key", "bad_value", "mi
 NOTED_CODES: Final = frozenset(("existing", "changed_after_insert"))
 """What mode insert leaves alone: told, and nothing else to be done; no part of the plan's sums."""
 
+WAITING: Final = "waiting"
+"""Code of a row that Planhat refused and of which nothing has changed since: it is tried again later."""
+
 HELD_CODES: Final = frozenset(("parent_missing", "lookup_missing", "no_match", "no_id", "not_sent"))
 """Reasons to wait; the next run tries again."""
 
@@ -87,8 +90,13 @@ class SyncPlan:
 
     @property
     def rejected(self) -> int:
-        """Rows that our own checks refuse."""
-        return sum(n for code, n in self.set_aside.items() if code in REJECTED_CODES)
+        """Rows that our own checks refuse, and rows that Planhat refused and that wait for their next try."""
+        return self.waiting + sum(n for code, n in self.set_aside.items() if code in REJECTED_CODES)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that an earlier run found refused, and that are not tried in this one."""
+        return self.set_aside.get(WAITING, 0)
 
     @property
     def held(self) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from planhat_dbt.state.failures import FailureGroup
 
 _NEXT = {
-    "rejected": "Correct the row, its model or its mapping; it is tried again by every sync.",
+    "rejected": "Correct the row, its model or its mapping.",
     "held": "Each sync tries again.",
     "unknown": "Each sync compares and sends it again; it may have arrived.",
     "decide": "Look into Planhat, then decide: planhat-dbt resolve {sync} --resend, or --discard (--key for one row).",
@@ -65,4 +65,16 @@ def _show(group: FailureGroup, *, decide: bool) -> None:
     keys = ", ".join(printable(k) or "(no key)" for k in group.keys)
     click.echo(f"  {keys}{' …' if group.rows > len(group.keys) else ''}")
     step = _NEXT["decide"] if decide else _NEXT.get(group.code, _NEXT[group.status])
-    click.echo(f"  {step.format(sync=group.sync)}\n")
+    click.echo(f"  {step.format(sync=group.sync)}{_when(group)}\n")
+
+
+def _when(group: FailureGroup) -> str:
+    """When refused rows are tried again."""
+    if group.waits is None:
+        return ""
+    if group.waits == 0:
+        return " It is tried again by the next run."
+    return (
+        f" Unchanged, it is tried again after {counted(group.waits, 'run')}; changed, at once; "
+        "now with `planhat-dbt sync --retry-rejected`."
+    )

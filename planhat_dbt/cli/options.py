@@ -34,6 +34,11 @@ _SELECTION = (
 )
 
 
+retry_option = click.option(
+    "--retry-rejected", is_flag=True, help="Try refused rows now that would wait for a later run."
+)
+
+
 def project_options(command: _F) -> _F:
     """Add dbt's own options."""
     for option in reversed(_PROJECT):

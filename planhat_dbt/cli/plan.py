@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from planhat_dbt.bootstrap import build_context
-from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.cli.options import project_options, request, retry_option, selection_options
 from planhat_dbt.cli.progress import Progress
 from planhat_dbt.report.document import as_json, plan_document
 from planhat_dbt.report.markdown import plan_markdown
@@ -20,6 +20,7 @@ from planhat_dbt.run.engine import Run
 @project_options
 @selection_options
 @click.option("--resync", multiple=True, metavar="SYNC", help="Plan to send all rows of this sync again.")
+@retry_option
 @click.option(
     "--samples",
     default=3,
@@ -28,14 +29,16 @@ from planhat_dbt.run.engine import Run
     help="Rows shown of each operation.",
 )
 @click.option("--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
-def plan(*, output: str, samples: int, resync: tuple[str, ...], **given: Any) -> None:
+def plan(*, output: str, samples: int, resync: tuple[str, ...], retry_rejected: bool, **given: Any) -> None:
     """Compare and show what would be sent: counts, calls, and rows with old → new values.
 
     Sends nothing and needs no token. Values are shown on the screen: they may be personal data.
     """
     with Progress() as progress:
         context = build_context(
-            request(given), overrides=Overrides(resync=frozenset(resync)), on_wait=progress.notice
+            request(given),
+            overrides=Overrides(resync=frozenset(resync), retry_rejected=retry_rejected),
+            on_wait=progress.notice,
         )
         results = Run(context, progress, "plan").plan(samples)
     if output == "json":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from planhat_dbt.bootstrap import build_context, check_target_allowed, client_settings
-from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.cli.options import project_options, request, retry_option, selection_options
 from planhat_dbt.cli.progress import Progress
 from planhat_dbt.planhat import Endpoint
 from planhat_dbt.report.document import as_json, plan_document, write_results
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--allow-changes", multiple=True, metavar="SYNC", help="Let it change more than its limit, once."
 )
+@retry_option
 @click.option("--fail-fast", is_flag=True, help="End the run at the first sync that fails.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
@@ -44,10 +45,6 @@ def sync(
     /,
     *,
     dry_run: bool,
-    resync: tuple[str, ...],
-    allow_removals: tuple[str, ...],
-    allow_changes: tuple[str, ...],
-    fail_fast: bool,
     output: str,
     **given: Any,
 ) -> None:
@@ -57,7 +54,7 @@ def sync(
 
     Exit code 0: all done; 1: rows or syncs failed; 2: wrong usage or declaration; 3: refused by a guard or the gate.
     """
-    overrides = Overrides(frozenset(allow_removals), frozenset(allow_changes), frozenset(resync), fail_fast)
+    overrides = _overrides(given)
     asked = request(given)
     if dry_run:
         _show_plan(asked, overrides, output)
@@ -77,6 +74,16 @@ def sync(
     if result.stopped_by and result.stopped_by.hint:
         click.echo(result.stopped_by.hint, err=True)
     ctx.exit(128 + received[0] if received else result.exit_code)
+
+
+def _overrides(given: dict[str, Any]) -> Overrides:
+    return Overrides(
+        removals=frozenset(given.pop("allow_removals")),
+        changes=frozenset(given.pop("allow_changes")),
+        resync=frozenset(given.pop("resync")),
+        fail_fast=given.pop("fail_fast"),
+        retry_rejected=given.pop("retry_rejected"),
+    )
 
 
 def _show_plan(asked: Request, overrides: Overrides, output: str) -> None:

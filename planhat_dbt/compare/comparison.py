@@ -27,6 +27,10 @@ class Comparison:
     batch_rows: int
     has_unknown: bool = False
     """Whether `failures` holds events or keyless creates of this sync whose outcome is not known."""
+    run_number: int = 1
+    """The how-many-th run of this sync it is."""
+    has_waiting: bool = False
+    """Whether `failures` holds refused rows whose next try is not due yet."""
     known_parents: frozenset[str] = frozenset()
     """Syncs that have a snapshot table."""
     planned_parents: frozenset[str] = frozenset()

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from planhat_dbt.compare.changes import Changes, is_compared
-from planhat_dbt.compare.numbering import numbered, phase
+from planhat_dbt.compare.numbering import PLAN_COLUMNS, numbered, phase
 from planhat_dbt.compare.verdicts import Verdicts
 from planhat_dbt.declaration.manner import Creates
 from planhat_dbt.declaration.types import CompanyRef, Constant, Lookup, Mode, OnRemoved
+from planhat_dbt.plan import WAITING
 from planhat_dbt.state.event_times import TIME_COLUMN, looked_at, model_key, model_time
 from planhat_dbt.state.layout import EXISTS, HAS_VALUES
+from planhat_dbt.state.patience import waiting
 from planhat_dbt.warehouse.port import ColumnKind
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ class _Statement:
         self._verdicts = Verdicts(comparison, tables.dialect)
 
     def text(self) -> str:
-        select = numbered(self._dialect, self._bound, self._comparison.batch_rows, "phased")
+        last = "patient" if self._comparison.has_waiting else "phased"
+        select = numbered(self._dialect, self._bound, self._comparison.batch_rows, last)
         return (
             f"create table {self._tables.plan(self._bound.name)} as\n"
             f"with source as (\n{self._source()}\n),\n"
@@ -53,8 +56,9 @@ class _Statement:
             f"pairs as (\n{self._pairs()}\n),\n"
             f"judged as (\n{self._judged()}\n),\n"
             f"decided as (\n{self._decided()}\n),\n"
-            f"phased as (\n{self._phased()}\n)\n"
-            f"{select}"
+            f"phased as (\n{self._phased()}\n)"
+            + (f",\npatient as (\n{self._patient()}\n)" if self._comparison.has_waiting else "")
+            + f"\n{select}"
         )
 
     def _source(self) -> str:
@@ -210,3 +214,24 @@ class _Statement:
             ),
         ]
         return "  select " + ",\n    ".join(columns) + "\n  from decided"
+
+    def _patient(self) -> str:
+        """Leave refused rows alone of which nothing has changed, until their next try is due."""
+        quote, version = self._dialect.quote, self._comparison.mapping.version
+        rest = [c for c in PLAN_COLUMNS if c not in ("_row", "_batch", "_operation", "_code", "_message")]
+        rest += [TIME_COLUMN] if self._bound.event_time else []
+        rest += [quote(f.name) for f in self._bound.fields]
+        columns = [
+            "case when w.key is null then q._operation end as _operation",
+            "case when w.key is null then q._phase else 0 end as _phase",
+            f"case when w.key is null then q._code else {self._dialect.literal(WAITING)} end as _code",
+            "case when w.key is null then q._message else w.message end as _message",
+            *(f"q.{name}" for name in rest),
+        ]
+        join = waiting(self._tables, self._bound, version, self._comparison.run_number, "q")
+        # Rows that our own checks stop stay with their reason.
+        return (
+            "  select "
+            + ",\n    ".join(columns)
+            + f"\n  from phased q\n  {join} and q._operation is not null"
+        )

@@ -68,6 +68,12 @@ def notes(result: SyncResult) -> list[str]:
             f"{counted(plan.to_look_up, 'row')} {verb} looked up in Planhat by key first: the calls come on top, and "
             f"{_LOOKED_UP.get(result.mode, _LOOKED_UP['upsert'])}"
         )
+    if plan.waiting:
+        verb = "waits" if plan.waiting == 1 else "wait"
+        lines.append(
+            f"{counted(plan.waiting, 'row')} that Planhat refused {verb}, unchanged, for a later run: see "
+            "`planhat-dbt failures`; --retry-rejected tries now"
+        )
     if existing := plan.noted.get("existing"):
         verb = "is" if existing == 1 else "are"
         lines.append(f"{counted(existing, 'row')} {verb} in Planhat already, and left alone (mode insert)")

@@ -16,9 +16,10 @@ from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
 from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.parents import ParentCheck, parent_checks
-from planhat_dbt.plan import NOTED_CODES, REJECTED_CODES, Operation, SampleRow, SyncPlan
+from planhat_dbt.plan import NOTED_CODES, REJECTED_CODES, WAITING, Operation, SampleRow, SyncPlan
 from planhat_dbt.state.event_times import horizon, model_time
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
+from planhat_dbt.state.patience import run_number
 from planhat_dbt.state.rekey import former_keys
 from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, read_mapping, resynced
@@ -206,12 +207,15 @@ def compare(
     sync = bound.sync
     checks = parent_checks(sync, context.all_syncs)
     failing = _failing(session, tables, sync.name)
+    number = run_number(session, tables, sync.name)
     comparison = Comparison(
         bound=bound,
         mapping=mapping,
         checks=checks,
         batch_rows=context.settings.batch_rows if sync.object.bulk else CREATE_BATCH_ROWS,
         has_unknown=manner_of(sync).sent_once and failing.get("unknown", 0) > 0,
+        run_number=number,
+        has_waiting=not context.overrides.retry_rejected and _any_waits(session, tables, sync.name, number),
         known_parents=ready.known_parents,
         planned_parents=planned_parents or frozenset(),
         rekeyed_parents=_rekeyed_parents(session, tables, checks),
@@ -270,6 +274,14 @@ def _failing(session: Session, tables: StateTables, sync: str) -> dict[str, int]
     return {status: int(count) for status, count in found}
 
 
+def _any_waits(session: Session, tables: StateTables, sync: str, number: int) -> bool:
+    found = session.rows(
+        f"select count(*) from {tables.failures} where sync = {tables.dialect.literal(sync)} "
+        f"and status = 'rejected' and next_run > {number}"
+    )
+    return bool(found[0][0])
+
+
 def set_aside(session: Session, tables: StateTables, journal: Journal, sync: Sync) -> None:
     """Enter rows that are not sent into `failures`, and forget failures whose row is fine or gone."""
     plan, name = tables.plan(sync.name), tables.dialect.literal(sync.name)
@@ -291,7 +303,7 @@ def set_aside(session: Session, tables: StateTables, journal: Journal, sync: Syn
             f"  case when min(_code) in ({rejected}) then 'rejected' else 'held' end as status, min(_code) as code,\n"
             "  case when count(*) > 1 then min(_message) || ' (' || cast(count(*) as "
             f"{tables.dialect.text}) || ' rows)' else min(_message) end as message\n"
-            f"from {plan} where _code is not null and _code not in ('unknown', {noted}) "
+            f"from {plan} where _code is not null and _code not in ('unknown', '{WAITING}', {noted}) "
             "group by coalesce(_key, '')",
         )
 

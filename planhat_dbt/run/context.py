@@ -63,6 +63,8 @@ class Overrides:
     changes: frozenset[str] = frozenset()
     resync: frozenset[str] = frozenset()
     fail_fast: bool = False
+    retry_rejected: bool = False
+    """Whether refused rows are tried that would wait for a later run."""
 
 
 @dataclass(frozen=True, slots=True)

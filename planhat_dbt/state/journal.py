@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from planhat_dbt.plan import Operation
 from planhat_dbt.state.event_times import TIME_COLUMN
 from planhat_dbt.state.layout import SNAPSHOT_COLUMNS
+from planhat_dbt.state.patience import next_run, run_number, values_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +143,8 @@ class Journal:
         lost = f"select x._row from {_EXCEPTIONS} x where x._status = 'unknown'"
         self._distrust(session, bound.name, f"{window.where} and p._row in ({lost})")
         self._log_changes(session, bound.name, window, now)
-        self._note_failures(session, bound.name, window)
+        hashed = values_hash(self._tables, bound, mapping_version, "p")
+        self._note_failures(session, bound.name, window, hashed)
         self._close_batches(session, bound.name, outcomes)
 
     def forget_children(
@@ -220,14 +222,24 @@ class Journal:
             f"{self._literal(message)} as message from {self._tables.plan(sync)} p where {window.where}",
         )
 
-    def merge_failures(self, session: Session, sync: str, query: str) -> int:
-        """Enter failures (key, operation, status, code, message), keeping what is known of their past."""
+    def merge_failures(self, session: Session, sync: str, query: str, *, number: int | None = None) -> int:
+        """Enter failures (key, operation, status, code, message), keeping what is known of their past.
+
+        With the `number` of the run the query has `values_hash`, too, and rows that have one wait for a later run.
+        """
         failures, name = self._tables.failures, self._literal(sync)
         now = self._tables.dialect.utc_now
+        attempts, waits, hashed = "coalesce(f.attempts, 0) + 1", "null", "null"
+        if number is not None:
+            hashed = "n.values_hash"
+            attempts = "case when n.values_hash <> f.values_hash then 1 else coalesce(f.attempts, 0) + 1 end"
+            waits = f"case when n.values_hash is not null then {next_run(number, attempts)} end"
+        dialect = self._tables.dialect
         session.scratch(
             _MERGED,
             f"select n.key, n.operation, n.status, n.code, n.message,\n"
-            f"  coalesce(f.first_seen_at, {now}) as first_seen_at, coalesce(f.attempts, 0) + 1 as attempts\n"
+            f"  coalesce(f.first_seen_at, {now}) as first_seen_at, {attempts} as attempts,\n"
+            f"  cast({waits} as {dialect.integer}) as next_run, cast({hashed} as {dialect.text}) as values_hash\n"
             f"from ({query}) n left join (select * from {failures} where sync = {name}) f on f.key = n.key",
         )
         count = int(session.rows(f"select count(*) from {_MERGED}")[0][0])
@@ -237,7 +249,8 @@ class Journal:
             )
             session.execute(
                 f"insert into {failures} (sync, key, operation, status, code, message, first_seen_at, last_seen_at, "
-                f"attempts)\nselect {name}, key, operation, status, code, message, first_seen_at, {now}, attempts "
+                f"attempts, next_run, values_hash)\nselect {name}, key, operation, status, code, message, "
+                f"first_seen_at, {now}, attempts, next_run, values_hash "
                 f"from {_MERGED}"
             )
         return count
@@ -359,7 +372,7 @@ class Journal:
             f"where {window.where}"
         )
 
-    def _note_failures(self, session: Session, sync: str, window: Window) -> None:
+    def _note_failures(self, session: Session, sync: str, window: Window, hashed: str) -> None:
         session.execute(
             f"delete from {self._tables.failures} where sync = {self._literal(sync)} "
             f"and key in (select p._key {self._accepted(sync, window)})"
@@ -368,8 +381,9 @@ class Journal:
             session,
             sync,
             "select p._key as key, p._operation as operation, x._status as status, x._code as code, "
-            f"x._message as message from {self._tables.plan(sync)} p join {_EXCEPTIONS} x on x._row = p._row "
-            f"where {window.where}",
+            f"x._message as message, case when x._status = 'rejected' then {hashed} end as values_hash "
+            f"from {self._tables.plan(sync)} p join {_EXCEPTIONS} x on x._row = p._row where {window.where}",
+            number=run_number(session, self._tables, sync),
         )
 
     def _close_batches(self, session: Session, sync: str, outcomes: Sequence[BatchOutcome]) -> None:

@@ -113,6 +113,10 @@ class DuckDBDialect:
         """Strip all hex digits from a text of the right length: nothing may be left."""
         return f"length({expression}) = 24 and translate({expression}, '0123456789abcdef', '') = ''"
 
+    def digest(self, text: str) -> str:
+        """`md5`."""
+        return f"md5({text})"
+
     def contains(self, text: str, part: str) -> str:
         """Look for one text in another."""
         return f"position({part} in {text}) > 0"

@@ -112,6 +112,9 @@ class Dialect(Protocol):
     def is_object_id(self, expression: str) -> str:
         """Test whether a text is a Planhat `_id`: 24 small hex characters."""
 
+    def digest(self, text: str) -> str:
+        """Write the MD5 of a text expression, in hex."""
+
     def contains(self, text: str, part: str) -> str:
         """Test whether one text expression holds another."""
 

@@ -37,7 +37,7 @@ def test_refused_rows_are_told_and_the_others_accepted(project: Project, shape: 
     outcome = project.sync(code=1)
     assert {row["externalId"] for row in outcome.sent("/endusers")} == {"u-3", "u-17", "u-40"}
     seed_company(project, "c-404")
-    outcome = project.sync()
+    outcome = project.sync("--retry-rejected")
     assert outcome.counts("endusers") == {"inserted": 3}
     assert project.failures() == {}
     project.quiet()

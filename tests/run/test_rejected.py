@@ -184,7 +184,7 @@ def test_children_of_a_refused_parent_wait(project: Project) -> None:
     assert outcome.kinds == ["GET /customfields", "PUT /companies"]
     assert project.failures()["u-2"] == ("held", "parent_missing")
     project.sandbox.rules = Rules()
-    project.sync()
+    project.sync("--retry-rejected")
     assert project.failures() == {}
     assert len(project.sandbox.tenant.records("endusers")) == 2
 
