@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from planhat_dbt.declaration.types import Sync
     from planhat_dbt.planhat import ClientSettings
     from planhat_dbt.project import Project
+    from planhat_dbt.seal import Seal
     from planhat_dbt.settings import ProjectSettings
 
 
@@ -127,6 +128,23 @@ def build_context(
         git_sha=_git_sha(project.directory),
         overrides=overrides,
     )
+
+
+def sealed_context(context: Context, seal: Seal) -> Context:
+    """Take the syncs of a sealed plan, in delivery order, and no others.
+
+    Raises:
+        RefusedError: The seal is of another target, or the project has a sync no longer.
+    """
+    sealed = {s.sync for s in seal.syncs}
+    gone = sorted(sealed - {s.name for s in context.all_syncs})
+    if gone or seal.target != context.target:
+        other = f"sync {gone[0]} is not in the project" if gone else f"it is of target {seal.target}"
+        raise RefusedError(
+            f"The sealed plan does not fit: {other}. Nothing was sent.",
+            hint="Look at the plan of now and seal it: planhat-dbt plan --out FILE",
+        )
+    return replace(context, syncs=tuple(s for s in context.all_syncs if s.name in sealed))
 
 
 def check_target_allowed(settings: ProjectSettings, target: str) -> None:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from planhat_dbt.bootstrap import build_context, check_target_allowed, client_settings
+from planhat_dbt.bootstrap import build_context, check_target_allowed, client_settings, sealed_context
 from planhat_dbt.cli.options import project_options, request, retry_option, selection_options
 from planhat_dbt.cli.progress import Progress
+from planhat_dbt.errors import UsageError
 from planhat_dbt.planhat import Endpoint
 from planhat_dbt.report.document import as_json, plan_document, write_results
 from planhat_dbt.report.text import show_plan, show_result
 from planhat_dbt.run.context import Overrides
 from planhat_dbt.run.engine import Run
+from planhat_dbt.seal import read_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from planhat_dbt.bootstrap import Request
     from planhat_dbt.run.context import Context
+    from planhat_dbt.seal import Seal
+
+_SEALED_OPTIONS: Final = ("select", "exclude", "resync", "retry_rejected")
 
 
 @click.command()
@@ -37,6 +43,13 @@ if TYPE_CHECKING:
     "--allow-changes", multiple=True, metavar="SYNC", help="Let it change more than its limit, once."
 )
 @retry_option
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Send what `plan --out FILE` sealed, or nothing if the plan is another by now.",
+)
 @click.option("--fail-fast", is_flag=True, help="End the run at the first sync that fails.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
@@ -45,6 +58,7 @@ def sync(
     /,
     *,
     dry_run: bool,
+    plan_file: Path | None,
     output: str,
     **given: Any,
 ) -> None:
@@ -54,6 +68,7 @@ def sync(
 
     Exit code 0: all done; 1: rows or syncs failed; 2: wrong usage or declaration; 3: refused by a guard or the gate.
     """
+    seal = _read_seal(plan_file, given, dry_run=dry_run) if plan_file else None
     overrides = _overrides(given)
     asked = request(given)
     if dry_run:
@@ -61,11 +76,13 @@ def sync(
         return
     with Progress() as progress:
         context = build_context(asked, overrides=overrides, on_wait=progress.notice)
+        if seal:
+            context = sealed_context(context, seal)
         check_target_allowed(context.settings, context.target)
         endpoint = _endpoint(context)
         run = Run(context, progress, "sync")
         with _stopping_at_signals(run) as received:
-            result = run.sync(endpoint, client_settings(context.settings))
+            result = run.sync(endpoint, client_settings(context.settings), seal)
     document = write_results(context.target_dir, result)
     if output == "json":
         click.echo(as_json(document))
@@ -74,6 +91,21 @@ def sync(
     if result.stopped_by and result.stopped_by.hint:
         click.echo(result.stopped_by.hint, err=True)
     ctx.exit(128 + received[0] if received else result.exit_code)
+
+
+def _read_seal(path: Path, given: dict[str, Any], *, dry_run: bool) -> Seal:
+    """Read a sealed plan and take from it what it was made with."""
+    decided = [f"--{name.replace('_', '-')}" for name in _SEALED_OPTIONS if given[name]]
+    if dry_run or decided:
+        raise UsageError(
+            f"--plan FILE and {'--dry-run' if dry_run else decided[0]} do not go together: the plan was sealed with "
+            "its choice of syncs.",
+            hint="Give those options to `planhat-dbt plan --out FILE`.",
+        )
+    seal = read_seal(path)
+    given["target"] = given["target"] or seal.target
+    given["resync"], given["retry_rejected"] = seal.resync, seal.retry_rejected
+    return seal
 
 
 def _overrides(given: dict[str, Any]) -> Overrides:

@@ -38,6 +38,7 @@ from planhat_dbt.run.deliver_step import Delivery, deliver_changes, deliver_remo
 from planhat_dbt.run.desk import Desk
 from planhat_dbt.run.ledger import Entry
 from planhat_dbt.run.lookup_step import look_up, wants_lookups
+from planhat_dbt.run.seal_step import check_rows, check_seal, forget_seal, seal_plans
 from planhat_dbt.settings import OnUnknown
 from planhat_dbt.state.event_times import prune
 from planhat_dbt.state.journal import ALL, Journal, utc_now
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
     from planhat_dbt.planhat import ClientSettings, Endpoint
     from planhat_dbt.run.context import Context, Listener
+    from planhat_dbt.seal import Seal
     from planhat_dbt.warehouse.port import Session
 
     _Step = Callable[[Desk, Compared, Listener], Delivery]
@@ -86,14 +88,16 @@ class Run:
         self._lease = Lease(self._tables, self._run_id, command, context.settings.lease_seconds)
         self._book = CallBook()
         self._started = utc_now()
+        self._sealed = False
         self.stop = threading.Event()
         """Set it to end the run after the batch in flight."""
 
-    def plan(self, samples: int = 3) -> tuple[SyncResult, ...]:
+    def plan(self, samples: int = 3, on_seal: Callable[[Seal], None] | None = None) -> tuple[SyncResult, ...]:
         """Compare every selected sync and count; nothing is sent.
 
         Args:
             samples: Rows of each operation to read for show.
+            on_seal: Given the plan, sealed.
 
         Raises:
             DeclarationError: The built tables do not fit the declarations.
@@ -101,12 +105,17 @@ class Run:
         """
         with self._context.warehouse.open() as session, self._leased(session):
             entries = self._prepare(session)
-            planned: set[str] = set()
-            for entry in entries:
-                if entry.status is None:
-                    self._compare(session, entry, frozenset(planned), samples)
-                    planned.add(entry.sync.name)
+            self._plan_all(session, entries, samples)
+            if on_seal:
+                on_seal(seal_plans(session, self._tables, self._context, entries))
         return tuple(entry.result(0) for entry in entries)
+
+    def _plan_all(self, session: Session, entries: list[Entry], samples: int = 0) -> None:
+        planned: set[str] = set()
+        for entry in entries:
+            if entry.status is None:
+                self._compare(session, entry, frozenset(planned), samples)
+                planned.add(entry.sync.name)
 
     def resolve(self, decision: OnUnknown, keys: tuple[str, ...] = ()) -> int:
         """Decide on the rows of unknown outcome of the selected syncs; makes no call.
@@ -126,20 +135,26 @@ class Run:
                 if manner_of(s).sent_once
             )
 
-    def sync(self, endpoint: Endpoint, client_settings: ClientSettings) -> RunResult:
-        """Compare, guard, deliver and record every selected sync.
+    def sync(
+        self, endpoint: Endpoint, client_settings: ClientSettings, seal: Seal | None = None
+    ) -> RunResult:
+        """Compare, guard, deliver and record every selected sync; with a seal, nothing but what it holds.
 
         Raises:
             DeclarationError: The built tables do not fit the declarations; no call was made.
-            RefusedError: Another run is under way, or the state belongs to another tenant; no call was made.
+            RefusedError: Another run is under way, the state belongs to another tenant, or the plan is not as it
+                was sealed; no call was made.
         """
+        self._sealed = seal is not None
         with self._context.warehouse.kept():
-            return self._sync(endpoint, client_settings)
+            return self._sync(endpoint, client_settings, seal)
 
-    def _sync(self, endpoint: Endpoint, client_settings: ClientSettings) -> RunResult:
+    def _sync(self, endpoint: Endpoint, client_settings: ClientSettings, seal: Seal | None) -> RunResult:
         with self._context.warehouse.open() as session, self._leased(session, only_on_error=True):
             entries = self._prepare(session)
             check_tenant(session, self._tables, endpoint, [e.sync.name for e in entries if e.ready])
+            if seal:
+                self._check_seal(session, entries, seal)
             self._log.start(session, self._run_row(), len(entries))
         stopped_by: PlanhatDbtError | None = None
         try:
@@ -151,6 +166,15 @@ class Run:
     def _pause(self, seconds: float) -> None:
         self._context.warehouse.release()
         self.stop.wait(seconds)
+
+    def _check_seal(self, session: Session, entries: list[Entry], seal: Seal) -> None:
+        """Plan as `plan` does, and see that it comes out as sealed; each sync is compared again at its turn."""
+        self._plan_all(session, entries)
+        check_seal(session, self._tables, entries, seal)
+        for entry in entries:
+            if entry.status is Status.REFUSED:
+                entry.status, entry.reason, entry.refusal = None, "", None
+            entry.compared = None
 
     @contextmanager
     def _leased(self, session: Session, *, only_on_error: bool = False) -> Iterator[None]:
@@ -226,6 +250,8 @@ class Run:
         )
         entry.compared, entry.seconds_compare = compared, compared.plan.seconds
         self._guard(session, entry, compared)
+        if self._sealed and planned_parents is None:
+            check_rows(session, self._tables, entry)
         self._listener.planned(compared.plan)
         return compared
 
@@ -413,6 +439,8 @@ class Run:
             self._log.finish(session, result.status.value, result.totals, calls, sent)
             settings = self._context.settings
             self._log.prune(session, settings.changes_retention_days, settings.requests_retention_days)
+            if self._sealed:
+                forget_seal(session, self._tables, entries)
             self._lease.give_back(session)
         for one in result.results:
             self._listener.finished(one)

@@ -174,6 +174,10 @@ class StateTables:
         """Name the plan table of a sync."""
         return self.name(f"plan__{sync}")
 
+    def sealed(self, sync: str) -> str:
+        """Name the table that keeps a sealed plan's rows while it is applied."""
+        return self.name(f"sealed__{sync}")
+
     def type(self, kind: str) -> str:
         """Spell a layout type in this engine's words."""
         spelt: str = getattr(self.dialect, kind)

@@ -117,6 +117,10 @@ class DuckDBDialect:
         """`md5`."""
         return f"md5({text})"
 
+    def digest_number(self, hex_digits: str) -> str:
+        """A cast of `0x…`."""
+        return f"cast('0x' || {hex_digits} as bigint)"
+
     def contains(self, text: str, part: str) -> str:
         """Look for one text in another."""
         return f"position({part} in {text}) > 0"

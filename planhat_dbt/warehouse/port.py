@@ -115,6 +115,9 @@ class Dialect(Protocol):
     def digest(self, text: str) -> str:
         """Write the MD5 of a text expression, in hex."""
 
+    def digest_number(self, hex_digits: str) -> str:
+        """Write up to 15 hex digits as a number that can be summed up."""
+
     def contains(self, text: str, part: str) -> str:
         """Test whether one text expression holds another."""
 

@@ -214,6 +214,14 @@ class Project:
             text=True,
         )
 
+    def wait_for_calls(self, number: int, process: subprocess.Popen[str]) -> None:
+        """Wait until so many calls of a started command have arrived, those under way included."""
+        give_up = time.monotonic() + 30
+        while self.sandbox.log.total < number:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+
     def environment(self, env: Mapping[str, str | None] | None = None) -> dict[str, str]:
         """The variables a command sees."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PLANHAT_", "DBT_"))}

@@ -18,15 +18,6 @@ from run.test_events import METRIC_BLOCK, METRICS, metric
 SLOW = 0.4
 
 
-def wait_for_calls(project: Project, number: int, process: subprocess.Popen[str]) -> None:
-    """Wait until so many calls have arrived, those under way included."""
-    give_up = time.monotonic() + 30
-    while project.sandbox.log.total < number:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
-
-
 def slow(project: Project, *, path: str = "/", skip: int = 0) -> None:
     project.sandbox.faults.add(Fault(kind=FaultKind.DELAY, seconds=SLOW, count=None, path=path, skip=skip))
 
@@ -45,7 +36,7 @@ def test_a_signal_ends_the_run_with_its_state_recorded(
     add_companies(project, 300)
     slow(project, skip=3)
     process = project.start("sync")
-    wait_for_calls(project, 5, process)
+    project.wait_for_calls(5, process)
     process.send_signal(number)
     ended, told = end(process)
     assert ended == code, told
@@ -70,7 +61,7 @@ def test_killed_while_sending_records(project: Project, after: int) -> None:
     add_companies(project, 100, on_removed="delete", max_removals="100%")
     slow(project, path="/companies", skip=after - 1)
     process = project.start("sync")
-    wait_for_calls(project, 1 + after, process)  # the definitions of custom fields come first
+    project.wait_for_calls(1 + after, process)  # the definitions of custom fields come first
     process.kill()
     process.communicate()
     project.sandbox.faults.clear()
@@ -92,7 +83,7 @@ def test_killed_while_updating_and_deleting(project: Project) -> None:
         project.replace("companies", [company(i, phase=f"at {path}") for i in range(gone, 41)])
         slow(project, path=path, skip=1)
         process = project.start("sync")
-        wait_for_calls(project, 4, process)
+        project.wait_for_calls(4, process)
         process.kill()
         process.communicate()
         project.sandbox.faults.clear()
@@ -110,7 +101,7 @@ def test_killed_while_sending_events(project: Project, after: int) -> None:
     project.model("usage", METRIC_BLOCK, METRICS, [metric(i) for i in range(1, 51)])
     slow(project, skip=after - 1)
     process = project.start("sync")
-    wait_for_calls(project, after, process)
+    project.wait_for_calls(after, process)
     process.kill()
     process.communicate()
     project.sandbox.faults.clear()
@@ -132,7 +123,7 @@ def test_a_second_run_is_told_who_is_under_way(project: Project) -> None:
     add_companies(project, 90)
     slow(project, path="/companies")
     process = project.start("sync")
-    wait_for_calls(project, 2, process)
+    project.wait_for_calls(2, process)
     for command in ("sync", "plan"):
         refused = project.start(command)
         code, told = end(refused)
@@ -149,7 +140,7 @@ def test_a_dead_holder_is_not_waited_for(project: Project) -> None:
     add_companies(project, 2)
     slow(project, path="/companies")
     process = project.start("sync")
-    wait_for_calls(project, 2, process)
+    project.wait_for_calls(2, process)
     process.kill()
     process.communicate()
     project.sandbox.faults.clear()
@@ -181,7 +172,7 @@ def test_a_run_of_which_a_later_one_took_the_lease_writes_no_more_state(project:
     add_companies(project, 20)
     slow(project, path="/companies")
     process = project.start("sync")
-    wait_for_calls(project, 2, process)
+    project.wait_for_calls(2, process)
     taker = {"run_id": "another", "host": "elsewhere", "pid": 1, "command": "sync", "since": "2026-01-01 00:00:00",
              "until": "2999-01-01 00:00:00.000", "started": ""}  # fmt: skip
     project.sql(f"update planhat_sync.meta set value = '{json.dumps(taker)}' where setting = 'lease'")
