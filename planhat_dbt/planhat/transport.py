@@ -170,8 +170,12 @@ def _http_client(endpoint: Endpoint, settings: ClientSettings) -> httpx.Client:
     headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "planhat-dbt"}
     if endpoint.token:
         headers["Authorization"] = f"Bearer {endpoint.token.reveal()}"
+    addresses = (endpoint.api_url, endpoint.tracking_url)
     return httpx.Client(
         headers=headers,
+        verify=any(
+            httpx.URL(url).scheme == "https" for url in addresses
+        ),  # reading all certificates takes time
         timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout),
         limits=httpx.Limits(max_connections=50, max_keepalive_connections=20, keepalive_expiry=5.0),
         mounts=dict.fromkeys(_loopback_mounts(endpoint)),

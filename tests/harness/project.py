@@ -62,8 +62,7 @@ class Project:
     ) -> None:
         """Declare a model, create its table, and write the artifacts of a build."""
         spelt = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
-        self.sql(f'create or replace table "{name}" ({spelt})')
-        self.insert(name, rows)
+        self._fill(name, rows, f'create or replace table "{name}" ({spelt})')
         self.declare(name, block, **more)
 
     def declare(self, name: str, block: Any, **more: Any) -> None:
@@ -73,16 +72,20 @@ class Project:
 
     def insert(self, name: str, rows: Iterable[Values]) -> None:
         """Add rows to a model's table."""
-        values = [list(row) for row in rows]
-        if values:
-            slots = ", ".join("?" * len(values[0]))
-            with self.connect() as connection:
-                connection.executemany(f'insert into "{name}" values ({slots})', values)
+        self._fill(name, rows)
 
     def replace(self, name: str, rows: Iterable[Values]) -> None:
         """Give a model's table these rows instead."""
-        self.sql(f'delete from "{name}"')
-        self.insert(name, rows)
+        self._fill(name, rows, f'delete from "{name}"')
+
+    def _fill(self, name: str, rows: Iterable[Values], before: str = "") -> None:
+        values = [list(row) for row in rows]
+        slots = ", ".join("?" * len(values[0])) if values else ""
+        with self.connect() as connection:
+            if before:
+                connection.execute(before)
+            if values:
+                connection.executemany(f'insert into "{name}" values ({slots})', values)
 
     def build(
         self,

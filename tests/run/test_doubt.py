@@ -11,7 +11,7 @@ from harness import Project
 from planhat_dbt.sandbox import Fault, FaultKind
 from run.shop import seed_company
 from run.test_events import METRIC_BLOCK, METRICS, metric, points
-from run.test_interruption import SLOW, slow, wait_for_calls
+from run.test_interruption import SLOW, slow
 from run.test_notes import BLOCK, COLUMNS, add_notes, subjects
 
 ALL = ("m-1", "m-2", "m-3")
@@ -244,7 +244,7 @@ def test_killed_during_the_second_create_of_a_note(project: Project) -> None:
     change_a_note_that_is_gone(project)
     slow(project, path="/conversations", skip=2)
     process = project.start("sync")
-    wait_for_calls(project, 3, process)  # the update, the look whether it is gone, the create
+    project.wait_for_calls(3, process)  # the update, the look whether it is gone, the create
     process.kill()
     process.communicate()
     assert project.sandbox.log.total == 3

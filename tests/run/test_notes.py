@@ -9,7 +9,7 @@ from harness import Project, Row
 
 from planhat_dbt.sandbox import Fault, FaultKind
 from run.shop import seed_company
-from run.test_interruption import SLOW, slow, wait_for_calls
+from run.test_interruption import SLOW, slow
 
 COLUMNS = {"id": "varchar", "account": "varchar", "subject": "varchar"}
 BLOCK: Row = {
@@ -66,7 +66,7 @@ def test_killed_while_creating_notes(project: Project) -> None:
     add_notes(project, 50)
     slow(project, skip=25)
     process = project.start("sync")
-    wait_for_calls(project, 26, process)
+    project.wait_for_calls(26, process)
     process.kill()
     process.communicate()
     project.sandbox.faults.clear()

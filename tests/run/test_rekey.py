@@ -11,7 +11,7 @@ import pytest
 from harness import Project, Row
 
 from planhat_dbt.sandbox import Fault, FaultKind, Sandbox
-from run.test_interruption import SLOW, slow, wait_for_calls
+from run.test_interruption import SLOW, slow
 from run.test_mapping import rest
 
 COLUMNS = {"id": "varchar", "crm": "varchar", "name": "varchar", "seats": "integer"}
@@ -283,7 +283,7 @@ def test_new_rows_of_unknown_outcome_are_settled_under_the_old_key_first(project
     project.insert("accounts", [account(4)])
     slow(project, path="/companies")
     process = project.start("sync")
-    wait_for_calls(project, 2, process)  # the first reads the custom fields
+    project.wait_for_calls(2, process)  # the first reads the custom fields
     process.kill()
     process.communicate()
     project.sandbox.faults.clear()
@@ -551,7 +551,7 @@ def test_a_kill_while_the_new_keys_are_sent(project: Project) -> None:
     project.declare("accounts", AFTER)
     slow(project, path="/companies")
     process = project.start("sync")
-    wait_for_calls(project, 2, process)
+    project.wait_for_calls(2, process)
     process.kill()
     process.communicate()
     project.sandbox.faults.clear()

@@ -13,7 +13,7 @@ from planhat_dbt.sandbox import Fault, FaultKind, Sandbox
 from run.shop import COMPANIES, add_companies, add_endusers, company, enduser, mirrors, seed_company
 from run.test_doubt import lose_sight_of_a_create
 from run.test_events import METRIC_BLOCK, activities, activity, metric, metrics, points  # noqa: F401
-from run.test_interruption import SLOW, slow, wait_for_calls
+from run.test_interruption import SLOW, slow
 from run.test_notes import add_notes, subjects
 
 IN_DOUBT = ("unknown", "unknown_outcome")
@@ -122,7 +122,7 @@ def test_events_in_flight_when_the_run_was_killed_are_held(
     add_companies(metrics, 1)
     slow(metrics, path="/dimensiondata")
     process = metrics.start("sync")
-    wait_for_calls(metrics, 3, process)
+    metrics.wait_for_calls(3, process)
     process.kill()
     process.communicate()
     metrics.sandbox.faults.clear()

@@ -11,7 +11,7 @@ from harness import Outcome, Project
 from planhat_dbt.sandbox import Fault, FaultKind
 from run.shop import add_companies, add_endusers, company, enduser, mirrors, seed_company
 from run.test_events import ACTIVITIES, ACTIVITY_BLOCK, METRIC_BLOCK, METRICS, activity, metric, points
-from run.test_interruption import end, slow, wait_for_calls
+from run.test_interruption import end, slow
 
 FIVE = [("held", "not_sent")] * 5
 
@@ -73,7 +73,7 @@ def test_removals_are_held_if_the_run_is_stopped_before_them(
     plan_removals_and_changes(project)
     slow(project, path="/endusers")
     process = project.start("sync")
-    wait_for_calls(project, 1, process)
+    project.wait_for_calls(1, process)
     process.send_signal(number)
     ended, told = end(process)
     assert ended == code, told
