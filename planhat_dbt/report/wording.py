@@ -68,6 +68,20 @@ def notes(result: SyncResult) -> list[str]:
             f"{counted(plan.to_look_up, 'row')} {verb} looked up in Planhat by key first: the calls come on top, and "
             f"{_LOOKED_UP.get(result.mode, _LOOKED_UP['upsert'])}"
         )
+    if plan.to_read_back:
+        verb = "is" if plan.to_read_back == 1 else "are"
+        lines.append(
+            f"{counted(plan.to_read_back, 'row')} of unknown outcome {verb} read back from Planhat first: the calls "
+            "come on top; what it has is done, what it surely lacks is sent again"
+        )
+    if found := plan.noted.get("found"):
+        verb = "is" if found == 1 else "are"
+        lines.append(
+            f"{counted(found, 'row')} of unknown outcome {verb} in Planhat: done, and not sent again"
+        )
+    if again := plan.noted.get("sent_again"):
+        verb = "is" if again == 1 else "are"
+        lines.append(f"{counted(again, 'row')} of unknown outcome {verb} not in Planhat, and sent again")
     if existing := plan.noted.get("existing"):
         verb = "is" if existing == 1 else "are"
         lines.append(f"{counted(existing, 'row')} {verb} in Planhat already, and left alone (mode insert)")
