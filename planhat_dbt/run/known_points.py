@@ -6,8 +6,9 @@ list; so this takes no more memory than the doubts themselves, however much was 
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.declaration.types import FromColumn
 from planhat_dbt.deliver.points import DAY, PROOFS, Known, Point, Series, moment, read_text
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from planhat_dbt.state.doubts import Doubt
     from planhat_dbt.warehouse.port import Session
 
+_EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - as our own time columns: UTC, without zone
+_FIRST_DAY: Final = (dt.date.min - _EPOCH.date()).days
+_LAST_DAY: Final = (dt.date.max - _EPOCH.date()).days
+
 
 def read_known(desk: Desk, sync: Sync, doubts: Sequence[tuple[Doubt, Point]]) -> Known:
     """Read what the snapshot tables of all metrics say near points in doubt.
@@ -36,19 +41,27 @@ def read_known(desk: Desk, sync: Sync, doubts: Sequence[tuple[Doubt, Point]]) ->
     parents = {doubt.record: point.series.parent for doubt, point in doubts}
     if not parents:
         return near.known
+    between = _days(point.at for _, point in doubts)
     with desk.context.warehouse.open() as session:
         present = existing_tables(session, desk.tables)
         for other in _metric_syncs(desk, sync):
             columns = present.get(f"snapshot__{other.name}")
             if columns is None:
                 continue
-            for part in known_points(session, desk.tables, other.name, columns, sync.name):
+            for part in known_points(session, desk.tables, other.name, columns, sync.name, between):
                 for model, external_id, dimension, value, date in part:
                     parent, read = parents.get((model, external_id)), read_text(value, date)
                     if parent and read:
                         near.add(Point(Series(parent, dimension), *read))
             near.known.forgotten = max(near.known.forgotten, _forgotten(desk, session, other))
     return near.known
+
+
+def _days(times: Iterable[int]) -> tuple[dt.datetime, dt.datetime]:
+    """The days of some times, in milliseconds since 1970, and one more at either end, within the years 1 to 9999."""
+    days = [at // DAY for at in times]
+    first, last = max(min(days) - 1, _FIRST_DAY), min(max(days) + 2, _LAST_DAY)
+    return _EPOCH + dt.timedelta(days=first), _EPOCH + dt.timedelta(days=last)
 
 
 def _metric_syncs(desk: Desk, own: Sync) -> Iterator[Sync]:

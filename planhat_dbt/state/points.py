@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 POINT_COLUMNS: Final = ("model", "external_id", "dimension_id", "value", "date")
 """What makes a point, in the words of `in_doubt`."""
 _FETCH: Final = 2000
+_TIMES: Final = (ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
 _TARGETS: Final = ("model", "externalId", "dimensionId", "value", "date")
 """The same, as fields; plan and snapshot tables name their columns so."""
 
@@ -78,6 +79,7 @@ def known_points(
     sync: str,
     columns: Iterable[Column],
     like: str,
+    between: tuple[dt.datetime, dt.datetime],
 ) -> Iterator[list[tuple[str, ...]]]:
     """Read points that a sync is known to have brought to Planhat, as in `POINT_COLUMNS`.
 
@@ -87,13 +89,15 @@ def known_points(
         sync: A sync of metrics.
         columns: The columns of its snapshot table.
         like: Only points of the records and dimensions that this sync has points in doubt of.
+        between: Only points of these days, UTC; where a column of texts has the times, of all days.
     """
-    literal, parts = tables.dialect.literal, POINT_COLUMNS[:3]
+    literal, parts, columns = tables.dialect.literal, POINT_COLUMNS[:3], tuple(columns)
     series = f"select distinct {', '.join(parts)} from {tables.in_doubt} where sync = {literal(like)}"
     named = zip(point_texts(tables.dialect, "s", columns), POINT_COLUMNS, strict=True)
     by_key = f"select _key from {tables.snapshot(sync)} where _state = 'existing'"
     points = (
-        f"select {', '.join(f'{text} as {name}' for text, name in named)} from {tables.snapshot(sync)} s\n"
+        f"select {', '.join(f'{text} as {name}' for text, name in named)} from {tables.snapshot(sync)} s "
+        f"where {_of_days(tables, columns, between)}\n"
         f"union all select {', '.join(POINT_COLUMNS)} from {tables.in_doubt} "
         f"where sync = {literal(sync)} and key in ({by_key})"
     )
@@ -101,6 +105,16 @@ def known_points(
     chosen = ", ".join(f"t.{c}" for c in POINT_COLUMNS)
     query = f"select {chosen} from ({points}) t join ({series}) k on {same} where t.date is not null"
     yield from session.stream(query, _FETCH)
+
+
+def _of_days(tables: StateTables, columns: Iterable[Column], between: tuple[dt.datetime, dt.datetime]) -> str:
+    """Test whether a snapshot row is of some days."""
+    date = next((c for c in columns if c.name == "date" and c.kind in _TIMES), None)
+    if date is None:
+        return "1 = 1"
+    first, last = map(tables.moment, between)
+    at = tables.dialect.utc(f"s.{tables.dialect.quote(date.name)}", date.kind)
+    return f"{at} between {first} and {last}"
 
 
 def forget_settled_points(session: Session, tables: StateTables, sync: str) -> None:

@@ -146,6 +146,8 @@ KINDS = [
     ("timestamp", dt.datetime.fromisoformat("2026-03-01 08:00:00.250")),
     ("date", dt.date(2026, 3, 1)),
     ("timestamptz", dt.datetime.fromisoformat("2026-03-01 00:30:00.250+02:00")),
+    ("date", dt.date(1, 1, 1)),
+    ("date", dt.date(9999, 12, 31)),
     ("varchar", "2026-03-01"),
     ("varchar", "2026-03-01T00:30:00+02:00"),
     ("varchar", "2026-03-01 08:00"),
