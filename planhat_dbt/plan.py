@@ -29,6 +29,9 @@ NOTED_CODES: Final = frozenset(("existing", "changed_after_insert"))
 WAITING: Final = "waiting"
 """Code of a row that Planhat refused and of which nothing has changed since: it is tried again later."""
 
+READ_BACK_CODES: Final = frozenset(("found", "sent_again"))
+"""What became of rows of unknown outcome that Planhat was asked for: told, and no part of the plan's sums."""
+
 HELD_CODES: Final = frozenset(("parent_missing", "lookup_missing", "no_match", "no_id", "not_sent"))
 """Reasons to wait; the next run tries again."""
 
@@ -64,8 +67,10 @@ class SyncPlan:
     """Rows whose record must be found in Planhat before they can be sent; the calls for it come on top."""
     changes_to_look_up: int = 0
     """Those among them that are no removals: how many will really be sent is not known yet."""
+    to_read_back: int = 0
+    """Rows of unknown outcome that Planhat is asked for before anything is sent; the calls for it come on top."""
     noted: Mapping[str, int] = field(default_factory=dict)
-    """Code → rows that mode insert leaves alone, and events that are too old to be looked at."""
+    """Code → rows that mode insert leaves alone, events that are too old to be looked at, rows read back."""
     samples: tuple[SampleRow, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 

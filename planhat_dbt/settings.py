@@ -52,6 +52,10 @@ class ProjectSettings(BaseModel):
     hook: bool = False
     """Whether plain `dbt build` ends with a sync (DESIGN §10)."""
     on_unknown: OnUnknown = OnUnknown.HOLD
+    read_back_after: Annotated[float, Field(ge=0, le=7 * 86_400)] = 600.0
+    """Seconds since a metric point was sent, until its absence in Planhat counts (planhat-api §13 no. 32)."""
+    read_back_calls: Annotated[int, Field(ge=0)] = 200
+    """Calls that one sync may spend in a run on reading metric points back; 0: none are."""
 
     max_calls_per_minute: Count = 200
     batch_rows: Annotated[int, Field(ge=1, le=BATCH_ROWS)] = BATCH_ROWS

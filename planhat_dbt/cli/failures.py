@@ -12,11 +12,14 @@ from planhat_dbt.cli.options import project_options, request, selection_options
 from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.wording import counted, printable
+from planhat_dbt.run.compare_step import reads_back
 from planhat_dbt.state.failures import read_failures
 from planhat_dbt.state.layout import StateTables, existing_tables
 from planhat_dbt.state.rename import state_name
 
 if TYPE_CHECKING:
+    from planhat_dbt.declaration.types import Sync
+    from planhat_dbt.settings import ProjectSettings
     from planhat_dbt.state.failures import FailureGroup
 
 _NEXT = {
@@ -24,6 +27,8 @@ _NEXT = {
     "held": "Each sync tries again.",
     "unknown": "Each sync compares and sends it again; it may have arrived.",
     "decide": "Look into Planhat, then decide: planhat-dbt resolve {sync} --resend, or --discard (--key for one row).",
+    "read_back": "`sync` asks Planhat for it first. To decide yourself: planhat-dbt resolve {sync} --resend, or "
+    "--discard (--key for one row).",
     "no_id": "Enter its Planhat id into _planhat_id of snapshot__{sync}; then it can be changed again.",
     "not_sent": "The run ended before it: see the reason of that run in `planhat-dbt status`, then run sync again.",
     "no_match": "It goes when Planhat has exactly one record of it: each sync looks again.",
@@ -53,18 +58,23 @@ def failures(*, keys: int, output: str, **given: Any) -> None:
         click.echo(as_json({"failures": [asdict(g) for g in groups]}))
     elif not groups:
         click.echo("No row is held, rejected or of unknown outcome.")
-    once = {s.name for s in context.syncs if manner_of(s).sent_once}
+    steps = {s.name: _step(s, context.settings) for s in context.syncs if manner_of(s).sent_once}
     for group in groups if output == "text" else ():
-        _show(group, decide=group.status == "unknown" and group.sync in once)
+        _show(group, steps.get(group.sync, "") if group.status == "unknown" else "")
 
 
-def _show(group: FailureGroup, *, decide: bool) -> None:
+def _step(sync: Sync, settings: ProjectSettings) -> str:
+    """What settles rows of unknown outcome of a sync that sends them once."""
+    return "read_back" if reads_back(sync, settings) else "decide"
+
+
+def _show(group: FailureGroup, unknown: str) -> None:
     rows = counted(group.rows, "row")
     click.echo(f"{group.sync}: {rows} {group.status} ({group.code}), since {group.since:%Y-%m-%d %H:%M} UTC")
     click.echo(f"  {group.message}")
     keys = ", ".join(printable(k) or "(no key)" for k in group.keys)
     click.echo(f"  {keys}{' …' if group.rows > len(group.keys) else ''}")
-    step = _NEXT["decide"] if decide else _NEXT.get(group.code, _NEXT[group.status])
+    step = _NEXT[unknown] if unknown else _NEXT.get(group.code, _NEXT[group.status])
     click.echo(f"  {step.format(sync=group.sync)}{_when(group)}\n")
 
 

@@ -27,8 +27,9 @@ from planhat_dbt.settings import OnUnknown
 def resolve(sync: str, decision: str | None, keys: tuple[str, ...], **given: Any) -> None:
     """Decide on events and creates that were sent by a run which never learnt the outcome.
 
-    Look into Planhat first: `planhat-dbt failures -s SYNC --keys 1000` names the keys. Upserts need no decision: the
-    next sync sends them again.
+    The next sync asks Planhat for metrics itself, and decides what is certain; `planhat-dbt failures` tells what is
+    not. For all else look into Planhat first: `planhat-dbt failures -s SYNC --keys 1000` names the keys. Upserts need
+    no decision: the next sync sends them again.
     """
     if decision is None:
         raise UsageError("Say what to do.", hint=f"planhat-dbt resolve {sync} --resend, or --discard")

@@ -32,6 +32,8 @@ class Search:
     key_field: str
     wanted: str
     """A query: the keys that are still wanted, each with the `_id` of the company it must belong to, or NULL."""
+    any_company: bool = False
+    """Whether the record that Planhat itself takes a key for is the one that is meant."""
 
 
 def in_need_of_lookup(comparison: Comparison) -> str:

@@ -50,6 +50,7 @@ def _plan(result: SyncResult) -> dict[str, Any]:
         "set_aside": dict(plan.set_aside),
         "noted": dict(plan.noted),
         "to_look_up": plan.to_look_up,
+        "to_read_back": plan.to_read_back,
         "calls": plan.calls,
         "samples": [
             {

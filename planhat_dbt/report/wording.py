@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -20,6 +20,43 @@ _LOOKED_UP = {
     "insert": "those found are left alone",
     "upsert": "what is sent depends on what is found",
 }
+
+
+def _with(verb: str, verbs: str, rest: str) -> tuple[str, str]:
+    """The words for one row and for several."""
+    return f"{verb} {rest}", f"{verbs} {rest}"
+
+
+_NOTES: Final = {
+    "to_look_up": _with(
+        "is", "are", "looked up in Planhat by key first: the calls come on top, and {looked_up}"
+    ),
+    "waiting": _with(
+        "that Planhat refused waits,",
+        "that Planhat refused wait,",
+        "unchanged, for a later run: see `planhat-dbt failures`; --retry-rejected tries now",
+    ),
+    "to_read_back": _with(
+        "of unknown outcome is",
+        "of unknown outcome are",
+        "read back from Planhat first: the calls come on top; what it has is done, what it surely lacks is sent again",
+    ),
+    "found": _with("of unknown outcome is", "of unknown outcome are", "in Planhat: done, and not sent again"),
+    "sent_again": _with("of unknown outcome is", "of unknown outcome are", "not in Planhat, and sent again"),
+    "existing": _with("is", "are", "in Planhat already, and left alone (mode insert)"),
+    "changed_after_insert": (
+        "changed after it was created, and left alone (mode insert)",
+        "changed after they were created, and left alone (mode insert)",
+    ),
+    "before_lookback": _with("is", "are", "older than the lookback, and not looked at"),
+    "forgotten": _with(
+        "is",
+        "are",
+        "within the lookback, but from a time of which the keys are forgotten already: not looked at, since they may "
+        "be in Planhat",
+    ),
+}
+"""What is told of rows, by code: of one, of several."""
 
 
 def number(count: int) -> str:
@@ -57,39 +94,21 @@ def estimate(results: Sequence[SyncResult], calls_per_minute: int) -> str:
 
 
 def notes(result: SyncResult) -> list[str]:
-    """Say of a sync what its counts do not: rows to be looked up first, rows that are left alone."""
+    """Say of a sync what its counts do not: rows to be looked up first, rows that wait, rows that are left alone."""
     plan = result.plan
     if plan is None:
         return []
-    lines = []
-    if plan.to_look_up:
-        verb = "is" if plan.to_look_up == 1 else "are"
-        lines.append(
-            f"{counted(plan.to_look_up, 'row')} {verb} looked up in Planhat by key first: the calls come on top, and "
-            f"{_LOOKED_UP.get(result.mode, _LOOKED_UP['upsert'])}"
-        )
-    if plan.waiting:
-        verb = "waits" if plan.waiting == 1 else "wait"
-        lines.append(
-            f"{counted(plan.waiting, 'row')} that Planhat refused {verb}, unchanged, for a later run: see "
-            "`planhat-dbt failures`; --retry-rejected tries now"
-        )
-    if existing := plan.noted.get("existing"):
-        verb = "is" if existing == 1 else "are"
-        lines.append(f"{counted(existing, 'row')} {verb} in Planhat already, and left alone (mode insert)")
-    if changed := plan.noted.get("changed_after_insert"):
-        what = "it was" if changed == 1 else "they were"
-        lines.append(f"{counted(changed, 'row')} changed after {what} created, and left alone (mode insert)")
-    if old := plan.noted.get("before_lookback"):
-        verb = "is" if old == 1 else "are"
-        lines.append(f"{counted(old, 'row')} {verb} older than the lookback, and not looked at")
-    if forgotten := plan.noted.get("forgotten"):
-        verb = "is" if forgotten == 1 else "are"
-        lines.append(
-            f"{counted(forgotten, 'row')} {verb} within the lookback, but from a time of which the keys are forgotten "
-            "already: not looked at, since they may be in Planhat"
-        )
-    return lines
+    looked_up = _LOOKED_UP.get(result.mode, _LOOKED_UP["upsert"])
+    counts = {
+        "to_look_up": plan.to_look_up,
+        "waiting": plan.waiting,
+        "to_read_back": plan.to_read_back,
+    } | plan.noted
+    return [
+        f"{counted(rows, 'row')} {(one if rows == 1 else several).format(looked_up=looked_up)}"
+        for code, (one, several) in _NOTES.items()
+        if (rows := counts.get(code, 0))
+    ]
 
 
 def _is_event(result: SyncResult) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from dataclasses import dataclass, replace
@@ -16,7 +17,18 @@ from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
 from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.parents import ParentCheck, parent_checks
-from planhat_dbt.plan import NOTED_CODES, REJECTED_CODES, WAITING, Operation, SampleRow, SyncPlan
+from planhat_dbt.plan import (
+    NOTED_CODES,
+    READ_BACK_CODES,
+    REJECTED_CODES,
+    WAITING,
+    Operation,
+    SampleRow,
+    SyncPlan,
+)
+from planhat_dbt.run.phases import EVENT_WINDOW_BATCHES
+from planhat_dbt.settings import OnUnknown
+from planhat_dbt.state.doubts import Doubts
 from planhat_dbt.state.event_times import horizon, model_time
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
 from planhat_dbt.state.patience import run_number
@@ -25,9 +37,8 @@ from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, read_mapping, resynced
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from planhat_dbt.run.context import Context
+    from planhat_dbt.settings import ProjectSettings
     from planhat_dbt.state.journal import Journal
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Column, Session
@@ -142,10 +153,36 @@ def take_along(session: Session, context: Context, tables: StateTables, journal:
     for sync in due:
         for name in (sync.previous_name, sync.name):
             if f"plan__{name}" in present:
-                journal.settle(session, name, in_doubt=manner_of(sync).remembers_doubt)
+                _settle(session, context, journal, sync, name, present)
     if due:
         rename(session, tables, due)
     return due
+
+
+def _settle(
+    session: Session,
+    context: Context,
+    journal: Journal,
+    sync: Sync,
+    name: str,
+    present: dict[str, tuple[Column, ...]],
+) -> None:
+    """Close what a run left in flight of a sync whose state stands under a name."""
+    settings = context.settings
+    one_call = settings.connect_timeout + settings.read_timeout + settings.max_wait
+    journal.settle(
+        session,
+        name,
+        in_doubt=manner_of(sync).remembers_doubt,
+        points=present[f"plan__{name}"] if sync.object.name == "metric" else (),
+        window_lasts=dt.timedelta(seconds=EVENT_WINDOW_BATCHES * one_call),
+    )
+
+
+def reads_back(sync: Sync, settings: ProjectSettings) -> bool:
+    """Whether rows of unknown outcome are asked for in Planhat: it shows metric points alone (planhat-api §10)."""
+    asked = settings.on_unknown is OnUnknown.HOLD and settings.read_back_calls > 0
+    return sync.object.name == "metric" and asked
 
 
 def ensure_sync_tables(
@@ -163,7 +200,7 @@ def ensure_sync_tables(
     present = existing_tables(session, tables)
     for sync in (b.sync for b in bound.values()):
         if f"plan__{sync.name}" in present:
-            journal.settle(session, sync.name, in_doubt=manner_of(sync).remembers_doubt)
+            _settle(session, context, journal, sync, sync.name, present)
     known = {t.removeprefix("snapshot__") for t in present if t.startswith("snapshot__")} | set(bound)
     ready = {}
     for name, b in bound.items():
@@ -225,6 +262,8 @@ def compare(
     session.execute(drop_plan(tables, sync.name))
     session.execute(create_plan(tables, comparison))
     plan, had_prior = _count(session, tables, comparison, single_creates=comparison.single_creates)
+    if plan.unknown and reads_back(sync, context.settings):
+        plan = replace(plan, to_read_back=Doubts(tables, bound).count(session))
     if samples:
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
@@ -246,8 +285,14 @@ def recount(session: Session, tables: StateTables, compared: Compared, *, single
     before = (
         compared.plan
     )  # what was known then is what a limit measures against, and what makes a first load
+    read_back = {code: n for code, n in before.noted.items() if code in READ_BACK_CODES}
     plan = replace(
-        plan, to_look_up=0, changes_to_look_up=0, rows_known=before.rows_known, seconds=before.seconds
+        plan,
+        to_look_up=0,
+        changes_to_look_up=0,
+        rows_known=before.rows_known,
+        noted={**plan.noted, **read_back},
+        seconds=before.seconds,
     )
     return replace(compared, plan=plan, had_prior=had_prior)
 

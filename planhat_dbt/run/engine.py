@@ -28,6 +28,7 @@ from planhat_dbt.run.compare_step import (
     compare,
     ensure_sync_tables,
     failing_rows,
+    reads_back,
     recount,
     removal_keys,
     set_aside,
@@ -38,6 +39,7 @@ from planhat_dbt.run.deliver_step import Delivery, deliver_changes, deliver_remo
 from planhat_dbt.run.desk import Desk
 from planhat_dbt.run.ledger import Entry
 from planhat_dbt.run.lookup_step import look_up, wants_lookups
+from planhat_dbt.run.read_back_step import read_back
 from planhat_dbt.run.seal_step import check_rows, check_seal, forget_seal, seal_plans
 from planhat_dbt.settings import OnUnknown
 from planhat_dbt.state.event_times import prune
@@ -45,6 +47,7 @@ from planhat_dbt.state.journal import ALL, Journal, utc_now
 from planhat_dbt.state.layout import StateTables, ensure_tables, existing_tables
 from planhat_dbt.state.lease import Lease
 from planhat_dbt.state.lookups import Lookups
+from planhat_dbt.state.points import forget_settled_points
 from planhat_dbt.state.runs import RunLog, RunRow
 from planhat_dbt.state.snapshot import keep_mapping
 from planhat_dbt.state.tenant import check_tenant
@@ -227,7 +230,9 @@ class Run:
         with session.transaction():
             if decision is OnUnknown.DISCARD:
                 take_as_done(session, self._tables, sync, keys)
-            return forget_unknown(session, self._tables, sync, keys)
+            count = forget_unknown(session, self._tables, sync, keys)
+            forget_settled_points(session, self._tables, sync)
+            return count
 
     def _compare(
         self,
@@ -250,8 +255,6 @@ class Run:
         )
         entry.compared, entry.seconds_compare = compared, compared.plan.seconds
         self._guard(session, entry, compared)
-        if self._sealed and planned_parents is None:
-            check_rows(session, self._tables, entry)
         self._listener.planned(compared.plan)
         return compared
 
@@ -327,6 +330,8 @@ class Run:
             with session.transaction():
                 self._lease.renew(session)
             compared = self._compare(session, entry)
+            if self._sealed:
+                check_rows(session, self._tables, entry)
         stopped_by = self._get_ready(desk, entry) if entry.status is None else None
         compared = entry.compared or compared
         with self._context.warehouse.open() as session:
@@ -361,6 +366,7 @@ class Run:
         """Ask Planhat what a plan needs; what stops this stops the sync, or the run if Planhat cannot be asked."""
         started = time.monotonic()
         try:
+            self._read_back(desk, entry)
             self._look_up(desk, entry)
             if entry.status is None and entry.compared and wants_types(entry.compared):
                 entry.compared = with_types(desk, entry.compared, self._listener)
@@ -375,6 +381,18 @@ class Run:
         finally:
             entry.seconds_deliver += time.monotonic() - started
         return None
+
+    def _read_back(self, desk: Desk, entry: Entry) -> None:
+        """Ask Planhat for rows of unknown outcome, and compare again if that decided about any."""
+        compared = entry.compared
+        if not compared or not compared.plan.unknown or not reads_back(entry.sync, self._context.settings):
+            return
+        came = read_back(desk, compared, self._listener, self._clock())
+        if came.noted:
+            with self._context.warehouse.open() as session:
+                compared = self._compare(session, entry)
+        plan = replace(compared.plan, to_read_back=0, noted={**compared.plan.noted, **came.noted})
+        entry.compared = replace(compared, plan=plan)
 
     def _look_up(self, desk: Desk, entry: Entry) -> None:
         """Settle a plan whose records must be found first."""

@@ -97,6 +97,7 @@ def _store_metric(tenant: Tenant, row: Record, now: datetime) -> str:
             "externalId": row["externalId"],
         }
     )
+    tenant.hide_for_a_while(tenant.metrics[-1]["_id"])
     return ""
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NPS_DAYS = 360
 """Older NPS answers are left out of lists unless `npsExpiryDay` says otherwise (planhat-api §7)."""
+MAX_POINTS = 10_000
+"""Metric points in one page; more are cut off silently (planhat-api §10.1, §13.26)."""
 _MINIMUM_DATE = "0000"
 
 
@@ -253,7 +255,7 @@ def lean_companies(tenant: Tenant, query: Mapping[str, str]) -> list[Record]:
 
 
 def metric_points(tenant: Tenant, query: Mapping[str, str]) -> list[Record]:
-    """One page of `GET /dimensiondata` (planhat-api §10.1); `from` and `to` are days since 1970.
+    """One page of `GET /dimensiondata` (planhat-api §10.1); `from` and `to` are days since 1970, both included.
 
     Raises:
         BadQueryError: a number is not one, or the company is unknown.
@@ -264,15 +266,31 @@ def metric_points(tenant: Tenant, query: Mapping[str, str]) -> list[Record]:
             company = tenant.company_id(company)
         except BadValueError as error:
             raise BadQueryError(str(error)) from None
-    first, last = _whole(query, "from", 0), _whole(query, "to", 10**9)
+    first, last = _day(query, "from", -(10**9)), _day(query, "to", 10**9)
     dimension = query.get("dimid")
-    offset, limit = _whole(query, "offset", 0), min(_whole(query, "limit", 100) or 100, 10_000)
+    offset, limit = _whole(query, "offset", 0), min(_whole(query, "limit", 100) or 100, MAX_POINTS)
     points = [
         point
         for point in tenant.metrics
         if (not company or point["companyId"] == company)
         and (not dimension or point["dimensionId"] == dimension)
         and first <= point["day"] <= last
+        and tenant.visible(point["_id"])
     ]
-    page = points[offset : offset + limit]
-    return [point | {"companyName": tenant.company_name(point["companyId"])} for point in page]
+    if query.get("sort", "").lstrip("-") == "_id":
+        points.sort(key=lambda point: str(point["_id"]), reverse=query["sort"].startswith("-"))
+    return [_as_read(tenant, point) for point in points[offset : offset + limit]]
+
+
+def _day(query: Mapping[str, str], name: str, default: int) -> int:
+    """A day may be before 1970."""
+    text = query.get(name) or str(default)
+    if not text.removeprefix("-").isdigit():
+        raise BadQueryError(f"{name} must be a number")
+    return int(text)
+
+
+def _as_read(tenant: Tenant, point: Record) -> Record:
+    """What a read shows of a point: the parent by its `_id` alone, not by the key it was sent with."""
+    item = {name: value for name, value in point.items() if name != "externalId"}
+    return item | {"companyName": tenant.company_name(point["companyId"])}

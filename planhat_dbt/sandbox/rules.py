@@ -115,14 +115,15 @@ class Rules:
     )
     strict_licenses: bool = _switch_off("Whether a licence without `fromDate` is refused (§13.34).")
     patch: bool = _switch_off("Whether `PATCH` works like `PUT` (§13.24); else it is 405.")
-    read_delay: float = _switch(0.0, "Seconds until a new record is seen by reads (§13.32).")
+    read_delay: float = _switch(0.0, "Seconds until a new record or metric point is seen by reads (§13.32).")
     conversation_types: tuple[str, ...] = _switch(
         ("note", "email", "chat", "ticket", "call"),
         "Conversation types that exist; another type is stored as `note` (§12.8).",
     )
     denied: tuple[str, ...] = _switch(
         (),
-        "Rights the token lacks, as `companies:create` (`create`, `update`, `read`, `delete`; §1.2).",
+        "Rights the token lacks, as `companies:create` (`create`, `update`, `read`, `delete`; §1.2); "
+        "`dimensiondata:read` for metric points.",
     )
 
     def __post_init__(self) -> None:

@@ -123,8 +123,7 @@ class Tenant:
         """Store a complete record and what follows from it."""
         self.collections[resource.path].insert(record)
         self.changes += 1
-        if self.rules.read_delay:
-            self._seen_at[record["_id"]] = time.monotonic() + self.rules.read_delay
+        self.hide_for_a_while(record["_id"])
         if resource.name == "company":
             self._list_domains(record)
         elif resource.name == "customfield":
@@ -173,6 +172,11 @@ class Tenant:
         for domain in company.get("domains") or ():
             if self._domains.get(domain.lower()) == company["_id"]:
                 del self._domains[domain.lower()]
+
+    def hide_for_a_while(self, record_id: str) -> None:
+        """Let reads see a new record or metric point after the `read_delay` only (planhat-api §13.32)."""
+        if self.rules.read_delay:
+            self._seen_at[record_id] = time.monotonic() + self.rules.read_delay
 
     def visible(self, record_id: str) -> bool:
         """Whether reads see the record already (planhat-api §13.32)."""

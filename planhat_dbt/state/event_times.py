@@ -92,6 +92,12 @@ def prune(session: Session, tables: StateTables, bound: BoundSync, horizon: Hori
     return count
 
 
+def forgotten_before(session: Session, tables: StateTables, sync: str) -> tuple[dt.datetime, str] | None:
+    """Say before which event time keys of a sync were forgotten, and by which column; None: none were."""
+    pruned = _read(session, tables, sync)
+    return (pruned.before, pruned.column) if pruned else None
+
+
 def column_changes(tables: StateTables, bound: BoundSync, columns: Collection[str]) -> list[str]:
     """Write the statements that give the snapshot table its event times, or take them away.
 

@@ -15,6 +15,7 @@ from planhat_dbt.plan import Operation
 from planhat_dbt.state.event_times import TIME_COLUMN
 from planhat_dbt.state.layout import SNAPSHOT_COLUMNS
 from planhat_dbt.state.patience import next_run, run_number, values_hash
+from planhat_dbt.state.points import note_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.parents import ChildReference
     from planhat_dbt.state.layout import StateTables
-    from planhat_dbt.warehouse.port import Session
+    from planhat_dbt.warehouse.port import Column, Session
 
 _IDS: Final = "planhat_ids"
 _EXCEPTIONS: Final = "planhat_exceptions"
@@ -62,33 +63,58 @@ class Journal:
         self._run = run_id
         self._literal = tables.dialect.literal
 
-    def settle(self, session: Session, sync: str, *, in_doubt: bool) -> int:
+    @property
+    def run_id(self) -> str:
+        """The run whose journal this is."""
+        return self._run
+
+    def settle(
+        self,
+        session: Session,
+        sync: str,
+        *,
+        in_doubt: bool,
+        points: Sequence[Column] = (),
+        window_lasts: dt.timedelta = dt.timedelta(),
+    ) -> int:
         """Close batches that an earlier run left in flight; call before its plan table is replaced.
 
         Rows that may be sent twice are simply found again by the comparison. Of those that must not (`in_doubt`) the
-        outcome is unknown: events and keyless creates are held until somebody decides, keys that can be found are
-        looked up.
+        outcome is unknown: metric points are noted to be read back, activities and keyless creates are held until
+        somebody decides, keys that can be found are looked up.
+
+        Args:
+            session: An open session.
+            sync: The sync.
+            in_doubt: Whether its rows must not be sent again by themselves.
+            points: For metrics: the columns of its plan table.
+            window_lasts: How long after a window was marked its last call may have been sent.
 
         Returns:
             The rows that are now unknown.
         """
         name = self._literal(sync)
         left = session.rows(
-            f"select run_id, batch from {self._tables.batches} where sync = {name} and state = 'sending'"
+            f"select run_id, batch, sent_at from {self._tables.batches} where sync = {name} and state = 'sending'"
         )
         if not left:
             return 0
         lost = 0
-        numbers = ", ".join(str(batch) for _, batch in left)
+        numbers = ", ".join(str(batch) for _, batch, _ in left)
+        marked = [at for *_, at in left if at]
+        sent_at = min(utc_now(), max(marked) + window_lasts) if marked else utc_now()
+        theirs = f"from {self._tables.plan(sync)} p where p._batch in ({numbers}) and p._operation = 'insert'"
         with session.transaction():
             if in_doubt:
                 lost = self.merge_failures(
                     session,
                     sync,
-                    f"select _key as key, _operation as operation, 'unknown' as status, 'unknown_outcome' as code, "
-                    f"'sent by a run that ended before it learnt the outcome' as message "
-                    f"from {self._tables.plan(sync)} where _batch in ({numbers}) and _operation = 'insert'",
+                    "select p._key as key, p._operation as operation, 'unknown' as status, "
+                    "'unknown_outcome' as code, "
+                    f"'sent by a run that ended before it learnt the outcome' as message {theirs}",
                 )
+            if points:
+                note_points(session, self._tables, sync, points, theirs, sent_at)
             self._distrust(session, sync, f"p._batch in ({numbers})")
             session.execute(
                 f"update {self._tables.batches} set state = 'unknown', error = 'the run ended before the answer' "
@@ -109,7 +135,8 @@ class Journal:
     def mark_sending(self, session: Session, sync: str, window: Window) -> None:
         """Say before the first call that these batches may reach Planhat from now on."""
         session.execute(
-            f"update {self._tables.batches} set state = 'sending' where {self._of(sync)} "
+            f"update {self._tables.batches} set state = 'sending', sent_at = {self._tables.moment(utc_now())} "
+            f"where {self._of(sync)} "
             f"and batch between {window.first} and {window.last}"
         )
 
@@ -145,6 +172,9 @@ class Journal:
         self._log_changes(session, bound.name, window, now)
         hashed = values_hash(self._tables, bound, mapping_version, "p")
         self._note_failures(session, bound.name, window, hashed)
+        if bound.sync.object.name == "metric":
+            rows = f"from {self._tables.plan(bound.name)} p where {window.where} and p._row in ({lost})"
+            note_points(session, self._tables, bound.name, [f.stored for f in bound.fields], rows, now)
         self._close_batches(session, bound.name, outcomes)
 
     def forget_children(

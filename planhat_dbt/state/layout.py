@@ -123,6 +123,17 @@ TABLES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("previous_key", "text"),
         ("rekeyed", "boolean"),
     ),
+    "in_doubt": (
+        ("sync", "text"),
+        ("key", "text"),
+        ("model", "text"),
+        ("external_id", "text"),
+        ("dimension_id", "text"),
+        ("value", "text"),
+        ("date", "text"),
+        ("sent_at", "timestamp"),
+        ("asked_at", "timestamp"),
+    ),
     "meta": (("setting", "text"), ("value", "text"), ("updated_at", "timestamp")),
 }
 
@@ -160,6 +171,7 @@ class StateTables:
         self.requests = self.name("requests")
         self.lookups = self.name("lookups")
         self.previous_keys = self.name("previous_keys")
+        self.in_doubt = self.name("in_doubt")
         self.meta = self.name("meta")
 
     def name(self, table: str) -> str:

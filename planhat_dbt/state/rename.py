@@ -78,6 +78,7 @@ def rename(session: Session, tables: StateTables, syncs: Sequence[Sync]) -> None
             _rename_settings(session, tables, old, new)
             _rename_failures(session, tables, old, new)
             _rename_previous_keys(session, tables, old, new)
+            _rename_points(session, tables, old, new)
 
 
 def _is_untouched(session: Session, tables: StateTables, sync: str) -> bool:
@@ -118,6 +119,16 @@ def _rename_failures(session: Session, tables: StateTables, old: str, new: str) 
         f"delete from {failures} where sync = {was} and key in (select key from {failures} where sync = {now})"
     )
     session.execute(f"update {failures} set sync = {now} where sync = {was}")
+
+
+def _rename_points(session: Session, tables: StateTables, old: str, new: str) -> None:
+    """Move the points in doubt; one that was left under the new name stays with its doubt."""
+    noted = tables.in_doubt
+    was, now = tables.dialect.literal(old), tables.dialect.literal(new)
+    session.execute(
+        f"delete from {noted} where sync = {was} and key in (select key from {noted} where sync = {now})"
+    )
+    session.execute(f"update {noted} set sync = {now} where sync = {was}")
 
 
 def _rename_previous_keys(session: Session, tables: StateTables, old: str, new: str) -> None:

@@ -96,7 +96,7 @@ def test_killed_while_updating_and_deleting(project: Project) -> None:
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_killed_while_sending_events(project: Project, after: int) -> None:
     """None is sent twice; those in doubt, two batches at most, are told and held (DESIGN §15)."""
-    project.settings(batch_rows=10)
+    project.settings(batch_rows=10, read_back_calls=0)
     project.sandbox.tenant.seed("companies", [{"name": "Acme", "externalId": "c-1"}])
     project.model("usage", METRIC_BLOCK, METRICS, [metric(i) for i in range(1, 51)])
     slow(project, skip=after - 1)

@@ -97,6 +97,7 @@ def test_events_in_doubt_stay_so_and_are_resolved_under_the_new_name(
     decision: str,
     gated: bool,
 ) -> None:
+    metrics.settings(read_back_calls=0)
     metrics.sandbox.faults.add(Fault(kind=FaultKind.RESET_AFTER, method="POST"))
     metrics.sync(code=1)
     call_it(metrics, "usage", "usage_points")
@@ -119,6 +120,7 @@ def test_events_in_flight_when_the_run_was_killed_are_held(
     also_selected: bool,
 ) -> None:
     """The doubt is found in the plan table of the old name, which goes with the rename."""
+    metrics.settings(read_back_calls=0)
     add_companies(metrics, 1)
     slow(metrics, path="/dimensiondata")
     process = metrics.start("sync")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -99,6 +101,46 @@ def test_metrics_are_read_back_by_company_dimension_and_day(api: Api) -> None:
         assert (points[0]["companyName"], points[0]["day"]) == ("Company c-1", first + 2)
     assert len(api.get("/dimensiondata", limit=5, offset=9)) == 3
     assert api.http.get("/dimensiondata", params={"cId": "f" * 24}).status_code == 400
+
+
+def test_read_points_are_items_as_documented(api: Api, sandbox: Sandbox) -> None:
+    company = api.company()
+    person = sandbox.tenant.seed("endusers", [{"externalId": "x", "companyId": company}])[0]
+    post(api, "dimensiondata", metric(model="EndUser", externalId="x", date="1969-12-31T10:00:00+02:00"))
+    (point,) = api.get("/dimensiondata", cId=company, **{"from": -1, "to": -1})
+    assert point.pop("_id") == sandbox.tenant.metrics[0]["_id"]
+    assert point == {
+        "dimensionId": "logins", "time": "1969-12-31T08:00:00.000Z", "day": -1, "value": 5, "model": "EndUser",
+        "parentId": person, "companyId": company, "companyName": "Company c-1",
+    }  # fmt: skip
+    assert api.get("/dimensiondata", cId=company, **{"from": 0, "to": 1}) == []
+    assert api.http.get("/dimensiondata", params={"from": "today"}).status_code == 400
+
+
+def test_points_are_read_in_pages_and_in_order_where_one_is_asked_for(api: Api, sandbox: Sandbox) -> None:
+    api.company()
+    post(api, "dimensiondata", [metric(value=i) for i in range(7)])
+    sandbox.tenant.metrics.reverse()
+    read = [api.get("/dimensiondata", sort="_id", limit=3, offset=offset) for offset in (0, 3, 6, 9)]
+    assert [[point["value"] for point in page] for page in read] == [[0, 1, 2], [3, 4, 5], [6], []]
+    assert api.get("/dimensiondata", sort="-_id", limit=1)[0]["value"] == 6
+    assert len(api.get("/dimensiondata", limit=1_000_000)) == 7
+
+
+def test_a_new_point_is_read_after_a_while(api: Api, sandbox: Sandbox) -> None:
+    api.company()
+    sandbox.rules = replace(sandbox.rules, read_delay=0.2)
+    post(api, "dimensiondata", metric())
+    assert api.get("/dimensiondata") == []
+    assert len(sandbox.tenant.records("metrics")) == 1
+    time.sleep(0.25)
+    assert len(api.get("/dimensiondata")) == 1
+
+
+def test_points_may_be_read_with_the_right_to_do_so(api: Api, sandbox: Sandbox) -> None:
+    sandbox.rules = replace(sandbox.rules, denied=("dimensiondata:read",))
+    assert api.http.get("/dimensiondata").status_code == 403
+    assert api.http.get("/companies").status_code == 200
 
 
 @pytest.mark.parametrize("spelling", ["externalId", "euExtId", "id"])
