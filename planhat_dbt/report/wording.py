@@ -103,7 +103,8 @@ def notes(result: SyncResult) -> list[str]:
         "to_look_up": plan.to_look_up,
         "waiting": plan.waiting,
         "to_read_back": plan.to_read_back,
-    } | plan.noted
+        **plan.noted,
+    }
     return [
         f"{counted(rows, 'row')} {(one if rows == 1 else several).format(looked_up=looked_up)}"
         for code, (one, several) in _NOTES.items()
