@@ -140,6 +140,27 @@ def test_a_repeated_update_of_a_record_that_is_gone_leaves_no_stump(
     project.quiet()
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_an_update_by_key_that_lacks_what_a_create_needs_is_sent_whole(project: Project, named: bool) -> None:
+    """Two companies of unknown id, one of them gone: without its name, Planhat cannot make it anew."""
+    project.sandbox.rules = Rules(error_items="object" if named else "string")
+    gone = held_before(project, "companies")
+    others = [
+        {"externalId": f"c-{i}", "name": f"Acme {i}", "phase": "Live", "custom": {"Seats": i}} for i in (1, 3)
+    ]
+    project.sandbox.tenant.seed("companies", others)
+    load(project, "companies")
+    project.sync()
+    assert set(project.snapshot("companies", "_planhat_id").values()) == {None}
+    project.sandbox.tenant.remove("companies", gone)
+    project.sql("update companies set phase = 'Risk'")
+    outcome = project.sync()
+    assert outcome.counts("companies") == {"updated": 3}
+    assert mirrors(project)
+    assert project.failures() == {}
+    project.quiet()
+
+
 # -- parents
 
 
