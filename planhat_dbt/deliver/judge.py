@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DROPPED: Final = (
     "Planhat answered without error but kept no record: as with endusers whose company it cannot find"
 )
+_WHILE_CREATING: Final = "createdErrors"
 
 
 class Refusal(NamedTuple):
@@ -163,7 +164,7 @@ class _Inquiry:
             return [], [], rest
         if not nameless:
             return [Refusal(r, "dropped", DROPPED) for r in rest], [], []
-        if len(nameless) >= len(rest) and len({_is_permission(e) for e in nameless}) == 1:
+        if len(nameless) >= len(rest) and _are_alike(nameless, rest):
             refused, retried = _refusals([(r, _joint(nameless)) for r in rest])
             return refused, retried, []
         return [], [], rest
@@ -173,13 +174,24 @@ def _is_permission(error: RowError) -> bool:
     return "permission" in error.kind.lower()
 
 
+def _are_alike(errors: list[RowError], rows: list[SentRow]) -> bool:
+    """Whether it makes no difference which of the rows each error is about."""
+    by_key = any(r.operation == Operation.UPDATE and not r.planhat_id for r in rows)
+    mixed = len(rows) > 1 and by_key and len({e.kind == _WHILE_CREATING for e in errors}) > 1
+    return len({_is_permission(e) for e in errors}) == 1 and not mixed
+
+
 def _refusals(pairs: Iterable[tuple[SentRow, RowError]]) -> tuple[list[Refusal], list[SentRow]]:
-    """Split refused rows into those refused for good and updates by `_id`, whose record may be gone."""
+    """Split refused rows into those refused for good and updates whose record may be gone.
+
+    By `_id` any refusal may mean that; by key, one that says Planhat was about to create the record.
+    """
     refused: list[Refusal] = []
     again: list[SentRow] = []
     for row, error in pairs:
         permission = _is_permission(error)
-        if row.operation == Operation.UPDATE and row.planhat_id and not permission:
+        missing = bool(row.planhat_id) or error.kind == _WHILE_CREATING
+        if row.operation == Operation.UPDATE and missing and not permission:
             again.append(row)
         else:
             refused.append(Refusal(row, "permission" if permission else "refused", error.message))

@@ -101,13 +101,17 @@ def result_document(result: RunResult) -> dict[str, Any]:
 def write_results(target_dir: Path, result: RunResult) -> dict[str, Any]:
     """Write `planhat_results.json` into dbt's target folder, and hand the document back.
 
+    Readers see the file of before or this one, never a part, also if the process is killed meanwhile.
+
     Raises:
         FailedError: The file cannot be written; the state in the warehouse is complete all the same.
     """
     document = result_document(result)
     path = target_dir / "planhat_results.json"
+    part = path.with_name(f".{path.name}.part")
     try:
-        path.write_text(as_json(document) + "\n", encoding="utf-8")
+        part.write_text(as_json(document) + "\n", encoding="utf-8")
+        part.replace(path)
     except OSError as error:
         raise FailedError(
             f"{path} cannot be written: {error.strerror or error}.",

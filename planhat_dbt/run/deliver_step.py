@@ -166,6 +166,8 @@ class _Deliverer:
         with desk.context.warehouse.open() as session:
             with session.transaction():
                 desk.lease.renew(session)
+                if again:
+                    desk.journal.forget_ids(session, compared.sync.name, again)
                 desk.journal.record(
                     session,
                     compared.bound,

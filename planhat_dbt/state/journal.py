@@ -213,6 +213,15 @@ class Journal:
             f"where _row in ({', '.join(map(str, rows))})"
         )
 
+    def forget_ids(self, session: Session, sync: str, rows: Sequence[int]) -> None:
+        """Forget the ids of records that turned out to be gone, before `record`; call inside its transaction.
+
+        Sent whole, by key, such a row may have met another record: one that the answer names only if it changed.
+        """
+        session.execute(
+            f"update {self._tables.plan(sync)} set _planhat_id = null where _row in ({', '.join(map(str, rows))})"
+        )
+
     def note_existing(self, session: Session, bound: BoundSync, version: int) -> None:
         """Enter rows of a settled plan that Planhat has already, as mode insert finds them; inside a transaction."""
         plan, snapshot = self._tables.plan(bound.name), self._tables.snapshot(bound.name)

@@ -308,7 +308,8 @@ def expected_of(row: SentRow, decision: str) -> tuple[str, str]:
         return ("rejected", "permission")
     if decision == "drop":
         return ("rejected", "dropped")
-    return ("again", "") if row.planhat_id else ("rejected", "refused")
+    missing = row.planhat_id or (row.operation == "update" and decision == "createdErrors")
+    return ("again", "") if missing else ("rejected", "refused")
 
 
 @settings(max_examples=250, deadline=None)

@@ -140,6 +140,49 @@ def test_a_repeated_update_of_a_record_that_is_gone_leaves_no_stump(
     project.quiet()
 
 
+@pytest.mark.parametrize("on_removed", ["clear", "delete"])
+def test_the_id_of_a_record_that_is_gone_is_forgotten_though_its_key_is_there_again(
+    project: Project, on_removed: str
+) -> None:
+    """A run made it anew and died before it recorded that: sent whole, it reads as unchanged, and no id is told."""
+    add_companies(project, 3, on_removed=on_removed)
+    project.sync()
+    tenant = project.sandbox.tenant
+    tenant.remove("companies", project.snapshot("companies", "_planhat_id")["c-2"])
+    row = {"externalId": "c-2", "name": "Acme 2", "phase": "Risk", "custom": {"Seats": 2}}
+    (new,) = tenant.seed("companies", [row])
+    project.sql("update companies set phase = 'Risk' where id = 'c-2'")
+    assert project.sync(legal=False).counts("companies") == {"updated": 1}
+    assert project.snapshot("companies", "_planhat_id")["c-2"] is None
+    leave(project, "companies")
+    project.sync()
+    left = {r["_id"]: r.get("phase") for r in tenant.records("companies")}
+    assert left.get(new) is None, "neither emptied nor deleted"
+    assert (new in left) is (on_removed == "clear")
+    project.quiet()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_update_by_key_that_lacks_what_a_create_needs_is_sent_whole(project: Project, named: bool) -> None:
+    """Two companies of unknown id, one of them gone: without its name, Planhat cannot make it anew."""
+    project.sandbox.rules = Rules(error_items="object" if named else "string")
+    gone = held_before(project, "companies")
+    others = [
+        {"externalId": f"c-{i}", "name": f"Acme {i}", "phase": "Live", "custom": {"Seats": i}} for i in (1, 3)
+    ]
+    project.sandbox.tenant.seed("companies", others)
+    load(project, "companies")
+    project.sync()
+    assert set(project.snapshot("companies", "_planhat_id").values()) == {None}
+    project.sandbox.tenant.remove("companies", gone)
+    project.sql("update companies set phase = 'Risk'")
+    outcome = project.sync()
+    assert outcome.counts("companies") == {"updated": 3}
+    assert mirrors(project)
+    assert project.failures() == {}
+    project.quiet()
+
+
 # -- parents
 
 

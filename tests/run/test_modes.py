@@ -442,7 +442,12 @@ def test_a_scan_gives_up_when_single_reads_are_cheaper(project: Project) -> None
     people(project, "update", ("p-1", "a", "CTO"), ("p-2", "a", "CEO"))
     outcome = project.sync()
     reads = [k for k in outcome.kinds if k.startswith("GET /endusers")]
-    assert sorted(reads) == ["GET /endusers", "GET /endusers", "GET /endusers/extid-p-1", "GET /endusers/extid-p-2"]
+    assert sorted(reads) == [
+        "GET /endusers",
+        "GET /endusers",
+        "GET /endusers/extid-p-1",
+        "GET /endusers/extid-p-2",
+    ]
     assert outcome.counts("people") == {"updated": 2}
 
 

@@ -225,3 +225,19 @@ def test_planhat_rules_do_not_change_the_state(project: Project) -> None:
     project.replace("companies", [company(1), company(2, phase=None)])
     assert project.sync().counts("companies") == {"updated": 1, "deleted": 1}
     project.quiet()
+
+
+def test_the_results_file_is_replaced_as_a_whole(project: Project) -> None:
+    """Whoever reads it while it is written, or after a kill, has the whole of one run."""
+    add_companies(project, 1)
+    project.sync()
+    path = project.target / "planhat_results.json"
+    first, kept = path.read_text(encoding="utf-8"), project.target / "kept.json"
+    kept.hardlink_to(path)
+    project.insert("companies", [company(2)])
+    process = project.start("sync")
+    process.communicate()
+    assert process.returncode == 0
+    assert kept.read_text(encoding="utf-8") == first
+    assert path.read_text(encoding="utf-8") != first
+    assert [p.name for p in project.target.glob(".*")] == []
