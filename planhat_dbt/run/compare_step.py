@@ -31,7 +31,7 @@ from planhat_dbt.settings import OnUnknown
 from planhat_dbt.state.doubts import Doubts
 from planhat_dbt.state.event_times import horizon, model_time
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
-from planhat_dbt.state.patience import run_number
+from planhat_dbt.state.patience import is_due_later, run_number
 from planhat_dbt.state.rekey import former_keys
 from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, read_mapping, resynced
@@ -322,7 +322,7 @@ def _failing(session: Session, tables: StateTables, sync: str) -> dict[str, int]
 def _any_waits(session: Session, tables: StateTables, sync: str, number: int) -> bool:
     found = session.rows(
         f"select count(*) from {tables.failures} where sync = {tables.dialect.literal(sync)} "
-        f"and status = 'rejected' and next_run > {number}"
+        f"and status = 'rejected' and {is_due_later(number)}"
     )
     return bool(found[0][0])
 

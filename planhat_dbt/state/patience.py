@@ -56,9 +56,14 @@ def waiting(tables: StateTables, bound: BoundSync, mapping_version: int, number:
     name = tables.dialect.literal(bound.name)
     return (
         f"left join (select * from {tables.failures} where sync = {name} and status = 'rejected' "
-        f"and next_run > {number}) w\n"
+        f"and {is_due_later(number)}) w\n"
         f"    on w.key = {row}._key and w.values_hash = {values_hash(tables, bound, mapping_version, row)}"
     )
+
+
+def is_due_later(number: int) -> str:
+    """Test whether a failure waits in the `number`th run; longer than ever said, it does not: the runs were dropped."""
+    return f"next_run > {number} and next_run <= {number + LONGEST}"
 
 
 def next_run(number: int, attempts: str) -> str:

@@ -118,7 +118,8 @@ def _rename_failures(session: Session, tables: StateTables, old: str, new: str) 
     session.execute(
         f"delete from {failures} where sync = {was} and key in (select key from {failures} where sync = {now})"
     )
-    session.execute(f"update {failures} set sync = {now} where sync = {was}")
+    # Runs are counted under the name they had: those of the new name begin at one.
+    session.execute(f"update {failures} set sync = {now}, next_run = null where sync = {was}")
 
 
 def _rename_points(session: Session, tables: StateTables, old: str, new: str) -> None:

@@ -134,12 +134,11 @@ def test_a_failure_that_is_over_is_forgotten_and_one_that_lasts_is_counted(bench
     bad = {"a": (RowStatus.REJECTED, "refused"), "b": (RowStatus.HELD, "not_sent")}
     bench.accept("c", bad=bad)
     first = bench.rows("select * from planhat_sync.failures where key = 'a'")[0]
-    bench.sql("insert into planhat_sync.sync_runs (run_id, sync) values ('first', 'c')")
     bench.accept("c", bad={"a": bad["a"]})
     (row,) = bench.rows("select * from planhat_sync.failures")
     assert (row["key"], row["attempts"], row["first_seen_at"]) == ("a", 2, first["first_seen_at"])
     assert row["last_seen_at"] >= first["last_seen_at"]
-    bench.sql("insert into planhat_sync.sync_runs (run_id, sync) values ('second', 'c'), ('third', 'c')")
+    bench.sql("insert into planhat_sync.sync_runs (run_id, sync) values ('third', 'c')")
     bench.accept("c")
     assert bench.failures() == {}
 

@@ -212,6 +212,7 @@ class Bench:
                 journal.plan_batches(session, name)
                 journal.mark_sending(session, name, ALL)
                 journal.record(session, bound, ALL, outcomes, mapping_version=mapping.version, had_prior=True)
+                session.insert(self.tables.sync_runs, ["run_id", "sync"], [[f"run-{self.runs}", name]])
 
     def snapshot(self, name: str) -> dict[str, Row]:
         return {r["_key"]: r for r in self.rows(f'select * from planhat_sync."snapshot__{name}"')}

@@ -133,3 +133,12 @@ def test_a_row_that_was_not_sent_does_not_wait(project: Project) -> None:
         assert project.query("select distinct next_run from planhat_sync.failures") == [(None,)]
     project.sync()
     assert project.failures() == {}
+
+
+def test_whoever_drops_the_log_of_runs_waits_for_nothing(project: Project) -> None:
+    refused(project)
+    for _ in range(33):
+        project.sync(code=1)
+    assert project.query("select next_run from planhat_sync.failures") == [(56,)]
+    project.sql("delete from planhat_sync.sync_runs")
+    assert project.sync(code=1).writes
