@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contract unit format clean
+.PHONY: help install demo test lint types contract unit bench format clean
 
 help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
 	@echo "make test      lint, types, import contract, all tests"
+	@echo "make bench     measure it beside a hand-made script (about ten minutes)"
 	@echo "make format    format the code"
 	@echo "make clean     remove everything that was built"
 
@@ -42,6 +43,9 @@ contract: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest -n auto
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks --write
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

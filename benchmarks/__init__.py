@@ -1,0 +1,1 @@
+"""Benchmarks: the installed command and a hand-made script, side by side against one stub server."""

@@ -1,0 +1,49 @@
+"""The models of the benchmark: 12 mixed columns a row, from 10 thousand to 10 million rows, made by DuckDB itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACCOUNTS = """
+create or replace table accounts as
+select
+  'acc-' || i as account_id,
+  'Account ' || i || ' ' || substr(md5(i::varchar), 1, 12) as name,
+  (['prospect', 'coming', 'customer', 'canceled'])[1 + i % 4] as status,
+  (['Berlin', 'Oslo', 'Lisboa', 'Zürich', 'Łódź'])[1 + i % 5] as city,
+  case when i % 7 = 0 then null else 'https://www.example.com/' || i end as web,
+  (i % 100)::integer as score,
+  ((i * 37) % 5000000 / 100.0)::decimal(12, 2) as worth,
+  (i % 1000)::bigint as seats,
+  i % 3 = 0 as trial,
+  date '2026-01-01' + (i % 700)::integer as renewal,
+  (['free', 'team', 'business', null])[1 + (i // 3) % 4] as plan,
+  timestamp '2026-01-01 08:00:00' + to_seconds((i % 20000000)::bigint) as seen_at,
+from range(1, {rows} + 1) t(i)
+"""
+POINTS = """
+create or replace table points as
+select
+  'pt-' || i as point_id,
+  'acc-' || (1 + i % 20000) as account_id,
+  timestamp '2026-10-01' + to_minutes((i % 40000)::bigint) as happened_at,
+  ((i * 13) % 10007 / 10.0)::double as amount,
+from range(1, {rows} + 1) t(i)
+"""
+CHANGE = """
+update accounts set name = name || ' Ltd', score = (score + 1) % 100
+where cast(substr(account_id, 5) as bigint) % 100 = 7
+"""
+REMOVE = "delete from accounts where cast(substr(account_id, 5) as bigint) % 1000 = 11"
+
+
+def run(file: Path, *statements: str) -> None:
+    """Run statements in a DuckDB file."""
+    with duckdb.connect(str(file)) as connection:
+        for statement in statements:
+            connection.execute(statement)
