@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.declaration.types import CompanyRef, Constant, Fault, FieldMapping, FromColumn, Lookup, Sync
@@ -157,7 +157,7 @@ def _bind_field(mapping: FieldMapping, columns: dict[str, Column], dialect: Dial
         )
     if found.form is WireForm.KEY and isinstance(source, CompanyRef | Lookup):
         return BoundField(
-            mapping, column, ColumnKind.TEXT, dialect.text, Conversion(WireForm.NATIVE, found.convert)
+            mapping, column, ColumnKind.TEXT, dialect.text, replace(found, form=WireForm.NATIVE)
         )
     stored = dialect.stored_type(column)
     return BoundField(mapping, column, column.kind, stored, found)

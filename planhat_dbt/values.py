@@ -13,13 +13,15 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
 from planhat_dbt.objects import FieldType
+from planhat_dbt.objects.notation import EMAIL, FILLED, WORD
+from planhat_dbt.plain import BARE, TEXT, Check, Plain
 from planhat_dbt.warehouse.port import ColumnKind, WireForm
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _EPOCH: Final = dt.date(1970, 1, 1)
 _FIRST_DAY: Final = (dt.date.min - _EPOCH).days
 _LAST_DAY: Final = (dt.date.max - _EPOCH).days
+_STRICTER: Final = {WORD.pattern: Check.WORD, FILLED.pattern: Check.WORD, EMAIL.pattern: Check.EMAIL}
+"""Texts that SQL can tell to keep to a rule; many more may."""
 KEY_PREFIXES: Final = {"externalId": "extid-", "sourceId": "srcid-", "_id": ""}
 
 
@@ -50,17 +54,21 @@ class Conversion:
 
     form: WireForm
     convert: Convert | None = None
+    plain: Plain | None = None
+    """Which values SQL may write itself; None: none."""
 
 
 def conversion(kind: ColumnKind, field: Field) -> Conversion | None:
     """Say how a column of this kind becomes this field; None if it never can."""
     if kind is ColumnKind.UNSUPPORTED:
-        return _NATIVE  # NULLs pass; the comparison rejects every other value, row by row
+        return Conversion(WireForm.NATIVE)  # NULLs pass; the comparison rejects every other value, row by row
     found = _TABLE[field.type].get(kind)
     if found is not None and field.values:
-        return Conversion(found.form, _one_of(field.values, found.convert))
+        plain = Plain(quoted=True, check=Check.ONE_OF, values=field.values) if found.plain == TEXT else None
+        return Conversion(found.form, _one_of(field.values, found.convert), plain)
     if found is not None and field.rule:
-        return Conversion(found.form, _ruled(field.rule, found.convert))
+        plain = _plain_by(field.rule, found.plain) if found.plain else None
+        return Conversion(found.form, _ruled(field.rule, found.convert), plain)
     return found
 
 
@@ -74,7 +82,8 @@ def company_conversion(kind: ColumnKind, by: str, *, several: bool) -> Conversio
         return None
     if several:
         return Conversion(WireForm.KEY, lambda value: [prefix + check(value)])
-    return Conversion(WireForm.KEY, lambda value: prefix + check(value))
+    plain = Plain(quoted=True, check=Check.OBJECT_ID if by == "_id" else Check.NOT_EMPTY, prefix=prefix)
+    return Conversion(WireForm.KEY, lambda value: prefix + check(value), plain)
 
 
 def _one_of(values: tuple[str, ...], convert: Convert | None) -> Convert:
@@ -87,6 +96,13 @@ def _one_of(values: tuple[str, ...], convert: Convert | None) -> Convert:
         return result
 
     return check
+
+
+def _plain_by(rule: Rule, plain: Plain) -> Plain | None:
+    if not rule.pattern:
+        return replace(plain, least=rule.least)
+    check = _STRICTER.get(rule.pattern) if plain == TEXT else None
+    return Plain(quoted=True, check=check) if check else None
 
 
 def _ruled(rule: Rule, convert: Convert | None) -> Convert:
@@ -287,13 +303,26 @@ def _objects(text: str) -> Any:
 
 
 _K, _F, _C = ColumnKind, WireForm, Conversion
-_NATIVE: Final = Conversion(WireForm.NATIVE)
+_NATIVE: Final = Conversion(WireForm.NATIVE, None, TEXT)
+_TRUTH: Final = Conversion(WireForm.NATIVE, None, BARE)
+_ID: Final = Plain(quoted=True, check=Check.OBJECT_ID)
 _TIMES: Final = (_K.DATE, _K.TIMESTAMP, _K.TIMESTAMPTZ)
 _KEY_KINDS: Final = frozenset((_K.TEXT, _K.INTEGER, _K.DECIMAL, _K.FLOAT, _K.UUID))
 
 
+_NUMBERS: Final = {
+    _K.INTEGER: _C(_F.NATIVE, _integer, Plain(quoted=False, check=Check.SAFE_INTEGER)),
+    _K.DECIMAL: _C(_F.NUMBER, _number, Plain(quoted=False, check=Check.SHORT_NUMBER)),
+    _K.FLOAT: _C(_F.NATIVE, _float, Plain(quoted=False, check=Check.USUAL_FLOAT)),
+}
+
+
 def _times(form: WireForm, from_text: Convert) -> dict[ColumnKind, Conversion]:
-    return {**dict.fromkeys(_TIMES, Conversion(form)), _K.TEXT: Conversion(_F.NATIVE, from_text)}
+    plain = BARE if form is _F.DAY_NUMBER else TEXT
+    return {
+        **dict.fromkeys(_TIMES, Conversion(form, None, plain)),
+        _K.TEXT: Conversion(_F.NATIVE, from_text),
+    }
 
 
 def _structured(convert: Convert) -> dict[ColumnKind, Conversion]:
@@ -304,34 +333,29 @@ def _structured(convert: Convert) -> dict[ColumnKind, Conversion]:
 _TABLE: Final[dict[FieldType, dict[ColumnKind, Conversion]]] = {
     FieldType.TEXT: {
         _K.TEXT: _NATIVE,
-        **dict.fromkeys((_K.INTEGER, _K.DECIMAL, _K.FLOAT), _C(_F.KEY)),
-        **dict.fromkeys((_K.BOOLEAN, _K.TIME, _K.UUID), _C(_F.TEXT)),
-        _K.DATE: _C(_F.DAY_TEXT),
-        **dict.fromkeys((_K.TIMESTAMP, _K.TIMESTAMPTZ), _C(_F.INSTANT)),
-        **dict.fromkeys((_K.JSON, _K.NESTED), _C(_F.JSON)),
+        **dict.fromkeys((_K.INTEGER, _K.DECIMAL, _K.FLOAT), _C(_F.KEY, None, TEXT)),
+        **dict.fromkeys((_K.BOOLEAN, _K.TIME, _K.UUID), _C(_F.TEXT, None, TEXT)),
+        _K.DATE: _C(_F.DAY_TEXT, None, TEXT),
+        **dict.fromkeys((_K.TIMESTAMP, _K.TIMESTAMPTZ), _C(_F.INSTANT, None, TEXT)),
+        **dict.fromkeys((_K.JSON, _K.NESTED), _C(_F.JSON, None, TEXT)),
     },
-    FieldType.NUMBER: {
-        _K.INTEGER: _C(_F.NATIVE, _integer),
-        _K.DECIMAL: _C(_F.NUMBER, _number),
-        _K.FLOAT: _C(_F.NATIVE, _float),
-        _K.TEXT: _C(_F.NATIVE, _number_from_text),
-    },
+    FieldType.NUMBER: {**_NUMBERS, _K.TEXT: _C(_F.NATIVE, _number_from_text)},
     FieldType.INTEGER: {
-        _K.INTEGER: _C(_F.NATIVE, _integer),
+        _K.INTEGER: _NUMBERS[_K.INTEGER],
         _K.DECIMAL: _C(_F.NUMBER, _whole),
         _K.FLOAT: _C(_F.NATIVE, _whole),
         _K.TEXT: _C(_F.NATIVE, _whole),
     },
     FieldType.BOOLEAN: {
-        _K.BOOLEAN: _NATIVE,
+        _K.BOOLEAN: _TRUTH,
         _K.INTEGER: _C(_F.NATIVE, _boolean_from_integer),
         _K.TEXT: _C(_F.NATIVE, _boolean_from_text),
     },
     FieldType.DATETIME: _times(_F.INSTANT, _instant_from_text),
     FieldType.DAY: {**_times(_F.DAY_NUMBER, _day_from_text), _K.INTEGER: _C(_F.NATIVE, _day)},
     FieldType.DATE: _times(_F.DAY_TEXT, _date_from_text),
-    FieldType.ID: {_K.TEXT: _C(_F.NATIVE, _object_id)},
-    FieldType.COMPANY: {_K.TEXT: _C(_F.NATIVE, _reference)},
+    FieldType.ID: {_K.TEXT: _C(_F.NATIVE, _object_id, _ID)},
+    FieldType.COMPANY: {_K.TEXT: _C(_F.NATIVE, _reference, _ID)},
     FieldType.COMPANIES: {
         **dict.fromkeys(
             (_K.JSON, _K.NESTED),
@@ -344,12 +368,11 @@ _TABLE: Final[dict[FieldType, dict[ColumnKind, Conversion]]] = {
     FieldType.OBJECT: _structured(_object),
     FieldType.OBJECTS: _structured(_objects),
     FieldType.ANY: {
-        **dict.fromkeys((_K.TEXT, _K.BOOLEAN), _NATIVE),
-        _K.INTEGER: _C(_F.NATIVE, _integer),
-        _K.DECIMAL: _C(_F.NUMBER, _number),
-        _K.FLOAT: _C(_F.NATIVE, _float),
-        **dict.fromkeys(_TIMES, _C(_F.INSTANT)),
-        **dict.fromkeys((_K.TIME, _K.UUID), _C(_F.TEXT)),
+        _K.TEXT: _NATIVE,
+        _K.BOOLEAN: _TRUTH,
+        **_NUMBERS,
+        **dict.fromkeys(_TIMES, _C(_F.INSTANT, None, TEXT)),
+        **dict.fromkeys((_K.TIME, _K.UUID), _C(_F.TEXT, None, TEXT)),
         **dict.fromkeys((_K.JSON, _K.NESTED), _C(_F.JSON, _any_json)),
     },
 }

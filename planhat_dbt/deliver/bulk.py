@@ -92,7 +92,7 @@ class BulkCourier:
 
     def _judge(self, rows: list[SentRow], answer: Answer, tally: Tally) -> Verdict:
         try:
-            report = read_bulk(answer.status, answer.body)
+            report = read_bulk(answer)
         except UnreadableAnswerError:
             if answer.ok:
                 raise

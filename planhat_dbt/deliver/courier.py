@@ -74,8 +74,15 @@ def json_array(rows: Iterable[SentRow]) -> bytes:
     return b"[" + b",".join([r.item for r in rows]) + b"]"
 
 
+def array_bytes(rows: Sequence[SentRow]) -> int:
+    """Size of the body that `json_array` makes."""
+    return sum([len(r.item) for r in rows]) + len(rows) + 1
+
+
 def parts(rows: Sequence[SentRow], limits: Limits) -> list[list[SentRow]]:
     """Split rows into bodies within both limits, in order; a row too large on its own travels alone."""
+    if len(rows) <= limits.rows and array_bytes(rows) <= limits.bytes:
+        return [list(rows)] if rows else []
     result: list[list[SentRow]] = []
     size = 0
     for row in rows:

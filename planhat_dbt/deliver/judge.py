@@ -66,23 +66,24 @@ def judge(rows: Sequence[SentRow], report: BulkReport, match: str | None) -> Ver
 def _found_ids(rows: Sequence[SentRow], report: BulkReport, match: str | None) -> list[FoundId]:
     """The ids an answer names of rows that were sent: another key would be another batch's, or nobody's."""
     sent = {r.key for r in rows}
-    found = []
-    for keys, created in ((report.inserts, True), (report.updates, False)):
-        for record in keys:
-            key = _key_of(record, match)
-            if key in sent and key and record.id:
-                found.append(FoundId(key, record.id, created))
-    return found
+    place = _PLACES.get(match or "")
+    if place is None:
+        return []
+    return [
+        FoundId(key, record.id, created)
+        for keys, created in ((report.inserts, True), (report.updates, False))
+        for record in keys
+        if (key := record[place]) and record.id and key in sent
+    ]
+
+
+_PLACES: Final = {"_id": 0, "externalId": 1, "sourceId": 2, "email": 3}
+"""Match key → where `RecordKeys` has it."""
 
 
 def _key_of(record: RecordKeys, match: str | None) -> str | None:
-    if match == "externalId":
-        return record.external_id
-    if match == "sourceId":
-        return record.source_id
-    if match == "email":
-        return record.email
-    return record.id if match == "_id" else None
+    place = _PLACES.get(match or "")
+    return None if place is None else record[place]
 
 
 class _Register:

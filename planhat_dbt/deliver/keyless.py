@@ -48,7 +48,7 @@ class KeylessCourier:
 
     def _read(self, rows: list[SentRow], answer: Answer, tally: Tally) -> None:
         try:
-            report = read_bulk(answer.status, answer.body)
+            report = read_bulk(answer)
         except UnreadableAnswerError:
             if answer.ok:
                 raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from planhat_dbt.declaration.types import Constant, Lookup, Nulls
+from planhat_dbt.deliver.items import FieldItem, ItemWriter, source_of
 from planhat_dbt.objects import FieldType, Scope
 from planhat_dbt.plan import Operation
 from planhat_dbt.values import BadValueError
@@ -60,7 +61,7 @@ class Batch:
     @property
     def bytes(self) -> int:
         """Size of the JSON array of all rows."""
-        return sum(len(r.item) for r in self.rows) + len(self.rows) + 1
+        return sum([len(r.item) for r in self.rows]) + len(self.rows) + 1
 
 
 class _Field(NamedTuple):
@@ -82,7 +83,7 @@ class PayloadWriter:
         object_type = bound.sync.object
         self._fields = tuple(_field(f, event=object_type.is_event) for f in bound.fields)
         self._positions = {f.target: i for i, f in enumerate(self._fields)}
-        self._select = tuple(_wire(i, f, dialect) for i, f in enumerate(bound.fields))
+        self._select = tuple(source_of(dialect, i, f) for i, f in enumerate(bound.fields))
         self._lookups = tuple(
             (i, f.mapping.source, dialect.quote(f.name))
             for i, f in enumerate(bound.fields)
@@ -96,6 +97,40 @@ class PayloadWriter:
         scoped = object_type.key_scope is Scope.COMPANY and not object_type.is_event
         company = object_type.company_field if scoped else ""
         self._company = self._positions.get(company)
+        self._items = self._item_writer(bound, dialect)
+
+    def _item_writer(self, bound: BoundSync, dialect: Dialect) -> ItemWriter | None:
+        """Whoever writes plain rows in the warehouse; None: a field has no plain values, or one name means two."""
+        items = [
+            FieldItem(dialect, b, source, f.name, f.empty, skip=f.skip_null)
+            for b, f, source in zip(bound.fields, self._fields, self._select, strict=True)
+        ]
+        names = [f.name for f in self._fields if not f.custom]
+        names += [*self._fixed, *([self._key_name] if self._key_name else []), "_id"]
+        twice = len(set(names)) + (self._key_name == "_id") < len(names)
+        if twice or not all(item.usable for item in items):
+            return None
+        return ItemWriter(
+            dialect,
+            items,
+            fixed=self._fixed,
+            key_name=self._key_name,
+            match=self._match,
+            company=self._company,
+        )
+
+    @property
+    def written(self) -> tuple[str, ...] | None:
+        """What to fetch of rows that the warehouse writes itself: the batch, then what makes a `SentRow`, in order.
+
+        The item is NULL where a value is not plain. None: this sync has no plain rows.
+        """
+        if self._items is None:
+            return None
+        new_key = (
+            "1 = 0" if self._key_is_id else f"(coalesce(p._planhat_id, '') <> '' and {self._items.rekeyed})"
+        )
+        return ("p._batch", "p._row", "p._key", "p._operation", "p._planhat_id", self._items.text, new_key)
 
     @property
     def select(self) -> tuple[str, ...]:
@@ -216,10 +251,3 @@ def _person(planhat_id: str) -> str:
 
 def _persons(planhat_id: str) -> list[str]:
     return [_person(planhat_id)]
-
-
-def _wire(number: int, field: BoundField, dialect: Dialect) -> str:
-    column = f"p.{dialect.quote(field.name)}"
-    if isinstance(field.mapping.source, Lookup):
-        return f"case when {column} is not null then coalesce(l{number}.planhat_id, '') end"
-    return dialect.wire(column, field.stored, field.conversion.form)

@@ -5,7 +5,7 @@ The warehouse is open while a window is read and while it is recorded, never whi
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from planhat_dbt.compare import DELETE_BATCHES_FROM
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.breaker import Breaker
-from planhat_dbt.deliver.payload import PayloadWriter
+from planhat_dbt.deliver.payload import Batch, PayloadWriter, RefusedRow, SentRow
 from planhat_dbt.parents import child_references
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import AccessDeniedError, CallError
@@ -23,9 +23,8 @@ from planhat_dbt.state.journal import Window
 from planhat_dbt.state.layout import existing_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from planhat_dbt.deliver.payload import Batch
     from planhat_dbt.errors import PlanhatDbtError
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.parents import ChildReference
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from planhat_dbt.run.context import Listener
     from planhat_dbt.run.desk import Desk
     from planhat_dbt.run.phases import Courier
-    from planhat_dbt.warehouse.port import Session
+    from planhat_dbt.warehouse.port import Row, Session
 
 WINDOW_BYTES: Final = 32 * 1024 * 1024
 """Encoded rows held at a time; a window ends early where rows are wide."""
@@ -92,6 +91,8 @@ class _Deliverer:
         self._breaker = breaker
         self._writer = PayloadWriter(compared.sent_as, desk.tables.dialect)
         self._counts = Counts()
+        self._largest = WINDOW_BYTES
+        """The bytes of the largest batch so far; the first is read alone to see how many fit into a window."""
 
     def run(self, phases: Iterable[Phase]) -> Delivery:
         for phase in phases:
@@ -128,19 +129,50 @@ class _Deliverer:
         batches: list[Batch] = []
         number, size = left.first, 0
         while number <= last and (not batches or size < WINDOW_BYTES):
-            part = Window(number, min(number + phase.read - 1, last))
-            read = self._writer.batches(self._fetch(session, part.where))
-            size += sum(b.bytes for b in read)
+            fitting = (WINDOW_BYTES - size) // self._largest
+            part = Window(number, min(number + max(phase.read, fitting) - 1, last))
+            read = self._encoded(session, part)
+            sizes = [b.bytes for b in read]
+            self._largest = (
+                max(sizes, default=1) if self._largest == WINDOW_BYTES else max(self._largest, *sizes)
+            )
+            size += sum(sizes)
             batches += read
             number = part.last + 1
         return Window(left.first, number - 1), batches
 
-    def _fetch(self, session: Session, where: str) -> Iterator[tuple[object, ...]]:
+    def _encoded(self, session: Session, part: Window) -> list[Batch]:
+        """Encode a span: in the warehouse what is plain, here what is not."""
+        written = self._writer.written
+        if written is None:
+            return self._writer.batches(self._fetch(session, part.where))
+        sent: defaultdict[int, list[SentRow]] = defaultdict(list)
+        refused: dict[int, tuple[RefusedRow, ...]] = {}
+        left: list[int] = []
+        for batch, row, key, operation, planhat_id, item, new_key in self._stream(
+            session, written, part.where
+        ):
+            if item is None:
+                left.append(row)
+            else:
+                sent[batch].append(SentRow(row, key, operation, planhat_id, item.encode(), new_key))
+        if left:
+            where = f"{part.where} and p._row in ({_listed(left)})"
+            for rest in self._writer.batches(self._fetch(session, where)):
+                sent[rest.number] += rest.rows
+                refused[rest.number] = rest.refused
+        return [Batch(number, tuple(rows), refused.get(number, ())) for number, rows in sorted(sent.items())]
+
+    def _fetch(self, session: Session, where: str) -> Iterator[Row]:
+        return self._stream(session, self._writer.select, where)
+
+    def _stream(self, session: Session, select: Sequence[str], where: str) -> Iterator[Row]:
         tables = self._desk.tables
         joins = self._writer.joins(tables.lookups)
         source = f"{tables.plan(self._compared.sync.name)} p{joins}"
-        query = f"select {', '.join(self._writer.select)} from {source} where {where}"
-        return chain.from_iterable(session.stream(query, _FETCH))
+        return chain.from_iterable(
+            session.stream(f"select {', '.join(select)} from {source} where {where}", _FETCH)
+        )
 
     def _send_whole(
         self, outcomes: list[BatchOutcome], rows: list[int], courier: Courier
@@ -149,7 +181,7 @@ class _Deliverer:
         if not rows:
             return outcomes
         with self._desk.context.warehouse.open() as session:
-            where = f"p._row in ({', '.join(map(str, rows))})"
+            where = f"p._row in ({_listed(rows)})"
             batches = self._writer.batches(self._fetch(session, where), whole=True)
             if manner_of(self._compared.sync).creates is Creates.SINGLY:
                 courier = creates(self._desk, self._compared, self._breaker)
@@ -198,14 +230,23 @@ class _Deliverer:
             self._counts += Counts(held=desk.journal.hold(session, self._compared.sync.name, window, text))
 
     def _add_up(self, batches: list[Batch], outcomes: list[BatchOutcome]) -> None:
-        planned = {r.row: r.operation for b in batches for r in b.rows}
+        operations = Counter([r.operation for b in batches for r in b.rows])
+        operations.update([r.operation for b in batches for r in b.refused])
+        counted = Counter({_COUNTED[Operation(o)]: rows for o, rows in operations.items()})
+        exceptions = [e for o in outcomes for e in o.exceptions]
+        # What was sent whole in the end counts as what was planned.
+        wanted = {e.row for e in exceptions}
+        planned = {r.row: r.operation for b in batches for r in b.rows if r.row in wanted}
         planned |= {r.row: r.operation for b in batches for r in b.refused}
-        counted = Counter(_COUNTED[Operation(o)] for o in planned.values())
-        for exception in (e for o in outcomes for e in o.exceptions):
+        for exception in exceptions:
             counted[_COUNTED[Operation(planned[exception.row])]] -= 1
             counted[exception.status.value] += 1
         self._counts += Counts(**counted)
         self._listener.delivered(self._compared.sync, self._counts.total, self._compared.plan.rows_to_send)
+
+
+def _listed(rows: Sequence[int]) -> str:
+    return ", ".join(map(str, rows))
 
 
 def _merged(first: BatchOutcome, second: BatchOutcome) -> BatchOutcome:

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from uuid_utils import uuid7
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
 
     _Step = Callable[[Desk, Compared, Listener], Delivery]
 
+_SHORT_CALL: Final = 0.2
+"""Seconds of a call after which others may have the warehouse's file: opening it anew takes a tenth of that."""
 _NO_SUCH_TABLES: Final = "The built tables do not carry what the declarations name; nothing was sent."
 
 
@@ -276,7 +279,7 @@ class Run:
         from planhat_dbt.planhat import PlanhatClient  # noqa: PLC0415 - httpx, only when calls may be made
 
         stopped_by: PlanhatDbtError | None = None
-        release = self._context.warehouse.release
+        release = partial(self._context.warehouse.release, after=_SHORT_CALL)
         with PlanhatClient(
             endpoint, client_settings, self._book.note, before_call=release, stop=self.stop
         ) as client:

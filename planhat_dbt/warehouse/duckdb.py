@@ -133,11 +133,13 @@ class DuckDBWarehouse:
         self._taken: duckdb.DuckDBPyConnection | None = None
         self._in_use = 0
         self._keeps = False
+        self._leaving: threading.Timer | None = None
 
     @contextmanager
     def open(self) -> Iterator[DuckDBSession]:
         """Connect, waiting for other writers."""
         with self._guard:
+            self._stay()
             taken = self._taken = self._taken or self._take()
             self._in_use += 1
         failed = True
@@ -166,10 +168,21 @@ class DuckDBWarehouse:
             self._keeps = False
             self.release()
 
-    def release(self) -> None:
-        """Give the file back, unless a session is open."""
+    def release(self, after: float = 0.0) -> None:
+        """Give the file back, unless a session is open: now, or if none is opened for so many seconds."""
         with self._guard:
-            self._let_go()
+            if after and self._taken and not self._leaving:
+                self._leaving = threading.Timer(after, self.release)
+                self._leaving.daemon = True
+                self._leaving.start()
+            elif not after:
+                self._stay()
+                self._let_go()
+
+    def _stay(self) -> None:
+        if self._leaving:
+            self._leaving.cancel()
+            self._leaving = None
 
     def _let_go(self) -> None:
         if self._taken and not self._in_use:

@@ -113,6 +113,10 @@ class DuckDBDialect:
         """Strip all hex digits from a text of the right length: nothing may be left."""
         return f"length({expression}) = 24 and translate({expression}, '0123456789abcdef', '') = ''"
 
+    def only(self, expression: str, characters: str) -> str:
+        """Strip the characters: nothing may be left."""
+        return f"({expression} <> '' and translate({expression}, '{characters}', '') = '')"
+
     def digest(self, text: str) -> str:
         """`md5`."""
         return f"md5({text})"
@@ -147,6 +151,14 @@ class DuckDBDialect:
     def json(self, expression: str, column: Column) -> str:
         """Write times as they are sent, all else with DuckDB's own `to_json`."""
         return f"coalesce({self.wire(expression, column, WireForm.JSON)}, 'null')"
+
+    def json_text(self, expression: str) -> str:
+        """`to_json`."""
+        return f"cast(to_json({expression}) as varchar)"
+
+    def float_text(self, expression: str) -> str:
+        """The shortest text of the double: a float of four bytes has more digits as one."""
+        return f"cast(cast({expression} as double) as varchar)"
 
     def wire(self, expression: str, column: Column, form: WireForm) -> str:
         """Fetch a value in the form in which it is sent."""

@@ -112,6 +112,9 @@ class Dialect(Protocol):
     def is_object_id(self, expression: str) -> str:
         """Test whether a text is a Planhat `_id`: 24 small hex characters."""
 
+    def only(self, expression: str, characters: str) -> str:
+        """Test whether a text has some of these characters (no quotes, no backslash) and no others."""
+
     def digest(self, text: str) -> str:
         """Write the MD5 of a text expression, in hex."""
 
@@ -132,6 +135,12 @@ class Dialect(Protocol):
 
     def json(self, expression: str, column: Column) -> str:
         """Write a stored value as JSON text, NULL as `null`."""
+
+    def json_text(self, expression: str) -> str:
+        """Write a text value as a JSON text, with its quotes; NULL stays NULL."""
+
+    def float_text(self, expression: str) -> str:
+        """Write a float of a usual size, 0.0001 to 10^15, as the number a double reads back: no exponent."""
 
     def wire(self, expression: str, column: Column, form: WireForm) -> str:
         """Fetch a stored value in the form in which it is sent."""
@@ -185,5 +194,9 @@ class Warehouse(Protocol):
     def kept(self) -> AbstractContextManager[None]:
         """Inside, what `open` took may be held until `release` instead of the session's end."""
 
-    def release(self) -> None:
-        """Let go of everything now, for a wait begins; a session that is open keeps it. Any thread may ask."""
+    def release(self, after: float = 0.0) -> None:
+        """Let go of everything, for a wait begins; a session that is open keeps it. Any thread may ask.
+
+        Args:
+            after: Seconds that the wait must last for it; a session that is opened before then takes the word back.
+        """

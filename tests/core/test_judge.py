@@ -41,7 +41,7 @@ def keys(*names: str, match: str = "externalId") -> list[dict[str, str]]:
 
 
 def verdict(rows: list[SentRow], status: int = 200, match: str | None = "externalId", **body: Any) -> Verdict:
-    return judge(rows, read_bulk(status, orjson.dumps({"created": 0, **body})), match)
+    return judge(rows, read_bulk(Answer(status, {}, orjson.dumps({"created": 0, **body}))), match)
 
 
 def told(found: Verdict) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from planhat_dbt.planhat import (
+    Answer,
     OutcomeUnknownError,
     RecordKeys,
     UnreadableAnswerError,
@@ -22,7 +23,7 @@ A, B, C = ("a" * 24, "b" * 24, "c" * 24)
 
 
 def bulk(status: int = 200, **body: Any) -> Any:
-    return read_bulk(status, orjson.dumps(body))
+    return read_bulk(Answer(status, {}, orjson.dumps(body)))
 
 
 def test_the_documented_sample() -> None:
@@ -108,10 +109,10 @@ def test_messages_are_bounded() -> None:
 
 def test_a_message_wrapped_without_end_is_still_read() -> None:
     item = b'{"error":' * 900 + b'"core"' + b"}" * 900
-    (error,) = read_bulk(400, b'{"createdErrors":[' + item + b"]}").errors
+    (error,) = read_bulk(Answer(400, {}, b'{"createdErrors":[' + item + b"]}")).errors
     assert error.message == "(an item nested too deeply to show)"
     item = b'{"error":' * 100 + b'"core"' + b"}" * 100
-    (error,) = read_bulk(400, b'{"createdErrors":[' + item + b"]}").errors
+    (error,) = read_bulk(Answer(400, {}, b'{"createdErrors":[' + item + b"]}")).errors
     assert error.message.startswith('{"error":')
 
 
@@ -156,7 +157,7 @@ def test_missing_and_null_keys_are_tolerated(body: dict[str, Any]) -> None:
 )
 def test_anything_else_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableAnswerError) as caught:
-        read_bulk(200, body)
+        read_bulk(Answer(200, {}, body))
     assert isinstance(caught.value, OutcomeUnknownError)
     assert caught.value.maybe_applied
 
@@ -186,12 +187,12 @@ def test_five_thousand_keys_take_milliseconds() -> None:
     body = orjson.dumps({"created": 5000, "insertsKeys": keys, "upsertedIds": [key["_id"] for key in keys]})
     best = min(_seconds(body) for _ in range(5))
     assert best < 0.05  # about 5 ms on a quiet machine
-    assert read_bulk(200, body).inserts[4999] == RecordKeys(f"{4999:024x}", "account-4999")
+    assert read_bulk(Answer(200, {}, body)).inserts[4999] == RecordKeys(f"{4999:024x}", "account-4999")
 
 
 def _seconds(body: bytes) -> float:
     started = time.perf_counter()
-    read_bulk(200, body)
+    read_bulk(Answer(200, {}, body))
     return time.perf_counter() - started
 
 

@@ -1,0 +1,227 @@
+"""The expression by which the warehouse writes a planned row as JSON, where all its values are plain.
+
+It is NULL for any other row: `payload` then does what it always can. Both write the same JSON values.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from planhat_dbt.declaration.types import Constant, Lookup
+from planhat_dbt.objects import FieldType
+from planhat_dbt.plain import Check, Plain
+from planhat_dbt.warehouse.port import WireForm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from planhat_dbt.binding import BoundField
+    from planhat_dbt.warehouse.port import Dialect
+
+_SAFE_INTEGER: Final = 2**53
+_SAFE_LENGTH: Final = 15
+_WORD: Final = string.ascii_letters + string.digits + "_.-"
+_INSERT: Final = "p._operation = 'insert'"
+
+
+def _email(dialect: Dialect, source: str, _: Plain) -> str:
+    one_at = f"length({source}) - length(replace({source}, '@', '')) = 1"
+    inside = f"{source} not like '@%' and {source} not like '%@'"
+    return f"({dialect.only(source, _WORD + '+@')} and {one_at} and {inside})"
+
+
+_TESTS: Final[dict[Check, Callable[[Dialect, str, Plain], str]]] = {
+    Check.NONE: lambda *_: "1 = 1",
+    Check.SAFE_INTEGER: lambda _, source, __: f"{source} between -{_SAFE_INTEGER} and {_SAFE_INTEGER}",
+    Check.SHORT_NUMBER: lambda _, source, __: f"length({source}) <= {_SAFE_LENGTH}",
+    Check.USUAL_FLOAT: lambda _, source, __: (
+        f"({source} = 0 or (abs({source}) >= 0.0001 and abs({source}) < 1e15))"
+    ),
+    Check.ONE_OF: lambda dialect, source, plain: (
+        f"{source} in ({', '.join(map(dialect.literal, plain.values))})"
+    ),
+    Check.NOT_EMPTY: lambda _, source, __: f"{source} <> ''",
+    Check.WORD: lambda dialect, source, _: dialect.only(source, _WORD),
+    Check.EMAIL: _email,
+    Check.OBJECT_ID: lambda dialect, source, _: dialect.is_object_id(source),
+}
+"""When a value is plain, as SQL."""
+
+
+class FieldItem:
+    """How one mapped field is written, as SQL."""
+
+    def __init__(
+        self, dialect: Dialect, bound: BoundField, source: str, name: str, empty: object, *, skip: bool
+    ):
+        """Gather what is known of the field.
+
+        Args:
+            dialect: The warehouse's.
+            bound: The field.
+            source: Its value in the form in which it is sent.
+            name: Its name on the wire.
+            empty: What a NULL is sent as.
+            skip: Whether a NULL is not sent with a whole row.
+        """
+        self._dialect = dialect
+        self._bound = bound
+        self._source = source
+        self._label = f",{_json(name)}:"
+        self._empty = f",{_json(name)}:{_json(empty)}"
+        self._skip = skip
+        self.target = bound.mapping.target
+        self.custom = bound.mapping.custom_name is not None
+
+    @property
+    def usable(self) -> bool:
+        """Whether any value of it is plain."""
+        source = self._bound.mapping.source
+        return isinstance(source, Constant | Lookup) or self._bound.conversion.plain is not None
+
+    @property
+    def present(self) -> str:
+        """The condition that it has a value."""
+        return f"p.{self._dialect.quote(self._bound.name)} is not null"
+
+    def part(self, when_changed: str) -> str:
+        """Write the member of the row's object with a comma before it, or nothing, where it is not sent."""
+        literal = self._dialect.literal
+        value = f"when {self._test()} then {literal(self._label)} || {self._value()}"
+        nothing = "''" if self._skip else literal(self._empty)
+        return (
+            f"case when not ({_INSERT} or {when_changed}) then '' "
+            f"when {self.present} then case {value} end "
+            f"when {_INSERT} then {nothing} else {literal(self._empty)} end"
+        )
+
+    def _value(self) -> str:
+        mapping = self._bound.mapping
+        if isinstance(mapping.source, Constant):
+            return self._dialect.literal(_json(mapping.source.value))
+        plain = self._plain()
+        text = f"{self._dialect.literal(plain.prefix)} || {self._source}" if plain.prefix else self._source
+        if plain.quoted:
+            quoted = self._dialect.json_text(text)
+            return f"'[' || {quoted} || ']'" if self._is_list() else quoted
+        if plain.check is Check.USUAL_FLOAT:
+            return self._dialect.float_text(text)
+        return f"cast({text} as {self._dialect.text})"
+
+    def _test(self) -> str:
+        if isinstance(self._bound.mapping.source, Constant):
+            return "1 = 1"
+        plain, source = self._plain(), self._source
+        test = _TESTS[plain.check](self._dialect, source, plain)
+        if plain.least is not None:
+            number = f"cast({source} as {self._dialect.double})"
+            return f"({test} and {number} >= {plain.least})"
+        return test
+
+    def _plain(self) -> Plain:
+        if isinstance(self._bound.mapping.source, Lookup):
+            return Plain(quoted=True, check=Check.NOT_EMPTY)
+        plain = self._bound.conversion.plain
+        assert plain is not None  # noqa: S101 - `usable` was asked
+        return plain
+
+    def _is_list(self) -> bool:
+        lookup = isinstance(self._bound.mapping.source, Lookup)
+        return lookup and self._bound.mapping.field.type is FieldType.IDS
+
+
+def source_of(dialect: Dialect, number: int, bound: BoundField) -> str:
+    """The value of a field in the form in which it is fetched; look-ups are joined as `l<number>`."""
+    column = f"p.{dialect.quote(bound.name)}"
+    if isinstance(bound.mapping.source, Lookup):
+        return f"case when {column} is not null then coalesce(l{number}.planhat_id, '') end"
+    if isinstance(bound.mapping.source, Constant):
+        return dialect.wire(column, bound.stored, WireForm.NATIVE)
+    return dialect.wire(column, bound.stored, bound.conversion.form)
+
+
+class ItemWriter:
+    """Writes the whole object of a row, as SQL."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        fields: Sequence[FieldItem],
+        *,
+        fixed: Mapping[str, object],
+        key_name: str | None,
+        match: str | None,
+        company: int | None,
+    ) -> None:
+        """Gather what is known of the rows.
+
+        Args:
+            dialect: The warehouse's.
+            fields: The mapped fields.
+            fixed: Members that every row of the object has.
+            key_name: The match key on the wire; None: rows are sent without one.
+            match: The match key as declarations name it.
+            company: The field that must go with a key, since the key is unique only within a company.
+        """
+        self._dialect = dialect
+        self._fields = fields
+        self._fixed = "".join(f",{_json(name)}:{_json(value)}" for name, value in fixed.items())
+        self._key_name = key_name
+        self._match = match
+        self._company = company
+
+    @property
+    def rekeyed(self) -> str:
+        """The condition that a row gives a record that exists another key."""
+        return f"({self._changed(self._match)})" if self._match else "1 = 0"
+
+    @property
+    def text(self) -> str:
+        """The JSON object of the row, NULL where a value is not plain."""
+        plain = [self._part(i, f) for i, f in enumerate(self._fields) if not f.custom]
+        custom = [self._part(i, f) for i, f in enumerate(self._fields) if f.custom]
+        members = " || ".join([self._dialect.literal(self._fixed), *self._keys(), *plain])
+        if custom:
+            inside = " || ".join(custom)
+            opened = self._dialect.literal(',"custom":{')
+            members += f" || case when {inside} = '' then '' else {opened} || substr({inside}, 2) || '}}' end"
+            # A part that is not plain makes its comparison NULL, so the row would lose all of them.
+            members += f" || substr({inside}, 1, 0)"
+        return f"'{{' || substr({members}, 2) || '}}'"
+
+    def _keys(self) -> list[str]:
+        if not self._key_name:
+            return [f"case when {_INSERT} then '' else {self._member('_id', 'p._planhat_id')} end"]
+        by_key = self._member(self._key_name, "p._key")
+        if self._key_name == "_id":
+            by_key = self._member("_id", "coalesce(p._planhat_id, p._key)")
+            return [f"case when {_INSERT} then {self._member('_id', 'p._key')} else {by_key} end"]
+        by_id = self._member("_id", "p._planhat_id")
+        new_key = f"case when {self.rekeyed} then {by_key} else '' end"
+        # Without its id, a new key would make another record: `payload` refuses that row.
+        without_id = f"case when {self.rekeyed} then null else {by_key} end"
+        known = "coalesce(p._planhat_id, '') <> ''"
+        return [
+            f"case when {_INSERT} then {by_key} when {known} then {by_id} || {new_key} else {without_id} end"
+        ]
+
+    def _member(self, name: str, source: str) -> str:
+        return f"{self._dialect.literal(f',{_json(name)}:')} || {self._dialect.json_text(source)}"
+
+    def _part(self, number: int, field: FieldItem) -> str:
+        changed = self._changed(field.target)
+        if number == self._company:
+            changed = f"({changed} or (coalesce(p._planhat_id, '') = '' and {field.present}))"
+        return field.part(changed)
+
+    def _changed(self, target: str) -> str:
+        """Whether the list of changed fields names this one: a comma and a quote begin names, nothing else."""
+        listed = "',' || substr(coalesce(p._changed, '[]'), 2)"
+        return self._dialect.contains(listed, self._dialect.literal(f",{_json(target)}"))
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
