@@ -10,24 +10,22 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from planhat_dbt.compare import DELETE_BATCHES_FROM
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.breaker import Breaker
 from planhat_dbt.deliver.payload import Batch, PayloadWriter, RefusedRow, SentRow
-from planhat_dbt.parents import child_references
+from planhat_dbt.errors import PlanhatDbtError, RefusedError
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import AccessDeniedError, CallError
 from planhat_dbt.result import Counts
 from planhat_dbt.run.phases import Phase, change_phases, creates, removal_phases
+from planhat_dbt.run.recovery_step import keep_learnt, record_window
 from planhat_dbt.state.journal import Window
-from planhat_dbt.state.layout import existing_tables
+from planhat_dbt.state.recovery import Learnt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from planhat_dbt.errors import PlanhatDbtError
     from planhat_dbt.outcome import BatchOutcome
-    from planhat_dbt.parents import ChildReference
     from planhat_dbt.run.compare_step import Compared
     from planhat_dbt.run.context import Listener
     from planhat_dbt.run.desk import Desk
@@ -118,10 +116,29 @@ class _Deliverer:
                 desk.journal.mark_sending(session, self._compared.sync.name, window)
         outcomes = phase.courier(batches)
         again = [row for outcome in outcomes for row in outcome.again]
-        outcomes = self._send_whole(outcomes, again, phase.courier)
-        self._record(window, outcomes, again)
+        try:
+            outcomes = self._send_whole(outcomes, again, phase.courier)
+            self._record(self._learnt(window, outcomes, again))
+        except RefusedError:
+            raise  # another run took over, and compares what this one sent
+        except PlanhatDbtError as error:
+            learnt = self._learnt(window, outcomes, again)
+            kept = keep_learnt(desk, self._compared.sync, learnt, batches, error)
+            self._listener.notice(kept.message)  # at once: the end of the run may not be written, either
+            raise kept from error
         self._add_up(batches, outcomes)
         return window.last + 1
+
+    def _learnt(self, window: Window, outcomes: Sequence[BatchOutcome], again: Sequence[int]) -> Learnt:
+        mapping = self._compared.mapping
+        return Learnt(
+            window=window,
+            outcomes=tuple(outcomes),
+            again=tuple(again),
+            mapping_version=mapping.version,
+            had_prior=self._compared.had_prior,
+            key_since=mapping.key_since,
+        )
 
     def _read(self, session: Session, left: Window, phase: Phase) -> tuple[Window, list[Batch]]:
         """Encode as many of the next batches as a window may hold, at least one."""
@@ -193,33 +210,15 @@ class _Deliverer:
         second = {outcome.batch: outcome for outcome in courier(batches)}
         return [_merged(o, second[o.batch]) if o.batch in second else o for o in outcomes]
 
-    def _record(self, window: Window, outcomes: list[BatchOutcome], again: list[int]) -> None:
-        desk, compared = self._desk, self._compared
+    def _record(self, learnt: Learnt) -> None:
+        desk = self._desk
         with desk.context.warehouse.open() as session:
             with session.transaction():
                 desk.lease.renew(session)
-                if again:
-                    desk.journal.forget_ids(session, compared.sync.name, again)
-                desk.journal.record(
-                    session,
-                    compared.bound,
-                    window,
-                    outcomes,
-                    mapping_version=compared.mapping.version,
-                    had_prior=compared.had_prior,
-                    key_since=compared.mapping.key_since,
+                record_window(
+                    session, desk.journal, desk.tables, self._compared.bound, learnt, desk.context.all_syncs
                 )
-                if again or window.first >= DELETE_BATCHES_FROM:
-                    children = self._children(session)
-                    desk.journal.forget_children(session, compared.sync.name, window, children, again)
             desk.log.write_requests(session, desk.take_requests())
-
-    def _children(self, session: Session) -> list[ChildReference]:
-        """The syncs whose records go with this one's, as far as their snapshot tables know the reference."""
-        tables = self._desk.tables
-        present = {n: {c.name for c in columns} for n, columns in existing_tables(session, tables).items()}
-        found = child_references(self._compared.sync, self._desk.context.all_syncs)
-        return [c for c in found if c.state_column in present.get(f"snapshot__{c.sync}", ())]
 
     def _hold(self, window: Window) -> None:
         """Enter what is left of a phase as held: planned, not sent, found again by the next run."""

@@ -38,9 +38,11 @@ from planhat_dbt.run.compare_step import (
 from planhat_dbt.run.custom_step import wants_types, with_types
 from planhat_dbt.run.deliver_step import Delivery, deliver_changes, deliver_removals, hold_removals
 from planhat_dbt.run.desk import Desk
+from planhat_dbt.run.heartbeat import Heartbeat
 from planhat_dbt.run.ledger import Entry
 from planhat_dbt.run.lookup_step import look_up, wants_lookups
 from planhat_dbt.run.read_back_step import read_back
+from planhat_dbt.run.recovery_step import enter_kept, enter_left
 from planhat_dbt.run.seal_step import check_rows, check_seal, forget_seal, seal_plans
 from planhat_dbt.settings import OnUnknown
 from planhat_dbt.state.event_times import prune
@@ -214,11 +216,14 @@ class Run:
         bound, faults = bind_all(session, context, [e.sync for e in ungated])
         if faults:
             raise DeclarationError(_NO_SUCH_TABLES, tuple(faults))
+        told, left = enter_kept(session, context, self._tables, self._lease, bound)
         for sync in take_along(session, context, self._tables, self._journal):
             self._listener.notice(
                 f"{sync.name} goes on with the state of {sync.previous_name}, its previous name."
             )
         ready = ensure_sync_tables(session, context, self._tables, self._journal, bound)
+        for text in (*told, *enter_left(session, self._tables, self._lease, left)):
+            self._listener.notice(text)
         for entry in ungated:
             entry.ready = ready[entry.sync.name]
             if entry.ready.notice:
@@ -280,9 +285,14 @@ class Run:
 
         stopped_by: PlanhatDbtError | None = None
         release = partial(self._context.warehouse.release, after=_SHORT_CALL)
-        with PlanhatClient(
-            endpoint, client_settings, self._book.note, before_call=release, stop=self.stop
-        ) as client:
+        with (
+            Heartbeat(
+                self._context.warehouse, self._lease, self._context.settings.lease_seconds
+            ) as heartbeat,
+            PlanhatClient(
+                endpoint, client_settings, self._book.note, before_call=release, stop=self.stop
+            ) as client,
+        ):
             desk = Desk(
                 self._context,
                 self._tables,
@@ -292,7 +302,7 @@ class Run:
                 client,
                 self._book.take,
                 self._book.enter,
-                self.stop.is_set,
+                lambda: self.stop.is_set() or heartbeat.lost,
                 self._pause,
                 Lookups(self._tables, self._run_id),
             )

@@ -1,4 +1,4 @@
-"""One run at a time for a state schema: a lease in `meta`, renewed around each window, checked before a write.
+"""One run at a time for a state schema: a lease in `meta`, renewed around each window and by a heartbeat.
 
 DuckDB's file lock cannot serve: the file is free while calls are under way. A holder that died on this machine is
 seen at once by its process id; one on another machine loses the lease when it stops renewing it.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import socket
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -55,6 +56,7 @@ class Lease:
     def __init__(self, tables: StateTables, run_id: str, command: str, seconds: float) -> None:
         self._tables = tables
         self._seconds = seconds
+        self._renewed_at = time.monotonic()
         now = utc_now()
         self._holder = Holder(
             run_id=run_id,
@@ -65,6 +67,11 @@ class Lease:
             until=self._until(),
             started=_process_start(os.getpid()),
         )
+
+    @property
+    def seconds_since_renewal(self) -> float:
+        """How long ago the lease was taken or renewed."""
+        return time.monotonic() - self._renewed_at
 
     def take(self, session: Session) -> None:
         """Take the lease.
@@ -115,6 +122,7 @@ class Lease:
         value = orjson.dumps({**asdict(self._holder), "until": self._until()}).decode()
         session.execute(f"delete from {meta} where setting = '{_SETTING}'")
         session.execute(f"insert into {meta} values ('{_SETTING}', {mark}, {mark})", [value, utc_now()])
+        self._renewed_at = time.monotonic()
 
 
 def _exists(pid: int) -> bool:

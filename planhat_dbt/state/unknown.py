@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.state.journal import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Session
+
+_DONE: Final = "planhat_done"
 
 
 def forget_unknown(session: Session, tables: StateTables, sync: str, keys: tuple[str, ...] = ()) -> int:
@@ -35,6 +39,33 @@ def take_as_done(session: Session, tables: StateTables, sync: str, keys: tuple[s
     session.execute(
         f"insert into {snapshot} (_key, _state, _origin, _mapping, _first_synced_at, _synced_at)\n"
         f"select key, 'existing', 'matched', 1, {now}, {now} from ({doubtful}) k"
+    )
+
+
+def enter_done(
+    session: Session, tables: StateTables, sync: str, done: Sequence[tuple[str, str | None]]
+) -> None:
+    """Enter keys that Planhat surely has into the snapshot table, as `existing`, and take the doubt off them.
+
+    Args:
+        session: An open session; call inside a transaction.
+        tables: The state tables.
+        sync: Its snapshot table stands.
+        done: Keys, and the ids of their records where they are known.
+    """
+    dialect, snapshot = tables.dialect, tables.snapshot(sync)
+    session.load(
+        _DONE, {"_key": dialect.text, "_id": dialect.text}, [[k for k, _ in done], [i for _, i in done]]
+    )
+    now = f"cast({dialect.literal(utc_now().isoformat(sep=' '))} as {dialect.timestamp})"
+    session.execute(
+        f"insert into {snapshot} (_key, _planhat_id, _state, _origin, _mapping, _first_synced_at, _synced_at)\n"
+        f"select d._key, d._id, 'existing', 'matched', 1, {now}, {now} from {_DONE} d "
+        f"where not exists (select 1 from {snapshot} s where s._key = d._key)"
+    )
+    session.execute(
+        f"delete from {tables.failures} where sync = {dialect.literal(sync)} and status = 'unknown' "
+        f"and key in (select _key from {_DONE})"
     )
 
 

@@ -159,6 +159,21 @@ class DuckDBWarehouse:
                     self._let_go()
 
     @contextmanager
+    def spare(self) -> Iterator[DuckDBSession | None]:
+        """Connect unless a session is open, which holds the file; nobody else can open one until this one ends."""
+        with self._guard:
+            if self._in_use:
+                yield None
+                return
+            held = self._taken is not None
+            taken = self._taken = self._taken or self._take(patient=False)
+            try:
+                yield DuckDBSession(taken, self.dialect)
+            finally:
+                if not held:
+                    self._let_go()
+
+    @contextmanager
     def kept(self) -> Iterator[None]:
         """Opening takes longer than most of what we do: hold the file from one `open` to the next `release`."""
         self._keeps = True
@@ -189,8 +204,8 @@ class DuckDBWarehouse:
             self._taken.close()
             self._taken = None
 
-    def _take(self) -> duckdb.DuckDBPyConnection:
-        connection = self._connect()
+    def _take(self, *, patient: bool = True) -> duckdb.DuckDBPyConnection:
+        connection = self._connect(self._lock_wait if patient else 0.0)
         try:
             with _named_failures():
                 for statement in self._target.setup:
@@ -200,14 +215,14 @@ class DuckDBWarehouse:
             raise
         return connection
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
+    def _connect(self, lock_wait: float) -> duckdb.DuckDBPyConnection:
         path = self._target.path
         if not self._target.remote and not Path(path).exists():
             raise UsageError(
                 f"The DuckDB file {path} does not exist.",
                 hint="Build the models first with `dbt build`, or name the right target with --target.",
             )
-        give_up = time.monotonic() + self._lock_wait
+        give_up = time.monotonic() + lock_wait
         told = False
         while True:
             try:
@@ -225,9 +240,7 @@ class DuckDBWarehouse:
                         "a dbt run still going) and run the command again; whatever was sent is compared anew.",
                     ) from error
                 if not told and self._on_wait:
-                    self._on_wait(
-                        f"{path} is locked by {_holder(error)}; waiting up to {self._lock_wait:g} s"
-                    )
+                    self._on_wait(f"{path} is locked by {_holder(error)}; waiting up to {lock_wait:g} s")
                 told = True
                 time.sleep(_RETRY_SECONDS)
             except duckdb.Error as error:

@@ -191,6 +191,12 @@ class Warehouse(Protocol):
     def open(self) -> AbstractContextManager[Session]:
         """Connect; outside `kept`, let go of everything at the end."""
 
+    def spare(self) -> AbstractContextManager[Session | None]:
+        """Connect for one short write beside what else is under way, from any thread and without waiting.
+
+        None: it cannot be now, for a session is open or another program holds what it needs.
+        """
+
     def kept(self) -> AbstractContextManager[None]:
         """Inside, what `open` took may be held until `release` instead of the session's end."""
 
