@@ -171,7 +171,8 @@ class Caller:
         answer = Answer(
             status=status,
             headers=exchange.headers,
-            body=exchange.body,
+            # An answer may echo what was sent, and its words end up in tables and reports.
+            body=self._endpoint.redact_bytes(exchange.body),
             attempts=progress.attempts,
             milliseconds=exchange.milliseconds,
             repeated=progress.doubt,
