@@ -120,11 +120,17 @@ def build_context(
         target=target.name,
         settings=settings,
         manifest=loaded.manifest,
-        gate=open_gate(loaded.manifest, results),
+        gate=open_gate(
+            loaded.manifest,
+            results,
+            target=target.name,
+            built_for=(results.target or target.default) if results else "",
+        ),
         invocation_id=(results.invocation_id if results else "") or loaded.manifest.invocation_id,
         syncs=syncs,
         all_syncs=loaded.declarations.syncs,
         warehouse=DuckDBWarehouse(target, lock_wait=settings.duckdb_lock_wait, on_wait=on_wait),
+        chosen=bool(request.select),
         git_sha=_git_sha(project.directory),
         overrides=overrides,
     )

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 BUILDING: Final = frozenset(("build", "run", "retry", "seed", "snapshot"))
 """dbt commands whose results prove that something was built (dbt-notes §2)."""
+_TESTED_ONLY: Final = "test"
+"""What `dbt test` leaves says nothing of the build: the tables it tested are judged by their tests (decision 30)."""
 _BUILT: Final = frozenset(("success", "warn", "reused", "no-op"))
 _FAILED_TESTS: Final = frozenset(("fail", "error", "runtime error", "skipped"))
+_KINDS: Final = ("model.", "seed.", "snapshot.", "test.", "unit_test.")
+"""Results that the manifest must know; hooks and inline queries are in none."""
+_AGAIN: Final = "run `dbt build`, and then this"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +29,33 @@ class Gate:
     results: RunResults | None
     """None: there are none that count, every sync runs ungated."""
     notice: str = ""
-    """Why syncs run ungated; to be said once."""
+    """What is worth saying once: why syncs run ungated, or that no test was run."""
     refusal: str = ""
     """Why nothing may run at all."""
+    hint: str = ""
+    """What to do about the refusal."""
 
 
-def open_gate(manifest: Manifest, results: RunResults | None) -> Gate:
-    """Judge dbt's results before any sync is looked at."""
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why one sync may not run."""
+
+    reason: str
+    not_due: bool = False
+    """dbt was asked for other models: this one's turn comes with another dbt run, and nothing is wrong."""
+
+
+def open_gate(
+    manifest: Manifest, results: RunResults | None, *, target: str = "", built_for: str = ""
+) -> Gate:
+    """Judge dbt's results before any sync is looked at.
+
+    Args:
+        manifest: The project as dbt last parsed it.
+        results: What the last dbt command did.
+        target: The dbt target of this run.
+        built_for: The target that dbt was last run for; empty: not known.
+    """
     if results is None:
         return Gate(None, notice="no run_results.json: syncs run without looking at dbt's tests")
     if results.empty or results.sample:
@@ -38,13 +63,40 @@ def open_gate(manifest: Manifest, results: RunResults | None) -> Gate:
         return Gate(
             results,
             refusal=f"the last dbt run was `dbt {results.command} {flag}`: its tables are not the data",
+            hint="Run `dbt build` without that flag, then this again.",
+        )
+    if built_for and target and built_for != target:
+        return Gate(
+            results,
+            refusal=f"dbt was last run for target {built_for}, and its manifest names that target's tables; "
+            f"this run is for target {target}",
+            hint=f"Run `dbt build --target {target}`, then this again; or give each target a --target-path of its own.",
+        )
+    if _foreign(results, manifest):
+        return Gate(
+            results,
+            refusal="run_results.json is of another project: manifest.json has none of its nodes",
+            hint="Run `dbt build` in this project, then this again; see that --target-path is this project's.",
         )
     if results.generated_at and manifest.generated_at and _older(results, manifest):
         return Gate(
             None,
             notice="run_results.json is older than manifest.json: syncs run without looking at dbt's tests",
         )
-    return Gate(results)
+    return Gate(results, notice=_untested(results, manifest))
+
+
+def _foreign(results: RunResults, manifest: Manifest) -> bool:
+    told = [unique_id for unique_id in results.results if unique_id.startswith(_KINDS)]
+    known = {*manifest.nodes, *(t.unique_id for t in manifest.tests)}
+    return bool(told) and known.isdisjoint(told)
+
+
+def _untested(results: RunResults, manifest: Manifest) -> str:
+    tests = {t.unique_id for t in manifest.tests}
+    if results.command != "run" or not tests or not tests.isdisjoint(results.results):
+        return ""
+    return "`dbt run` runs no tests: what it built goes out untested; `dbt build` runs them"
 
 
 def _older(results: RunResults, manifest: Manifest) -> bool:
@@ -55,25 +107,60 @@ def _older(results: RunResults, manifest: Manifest) -> bool:
     return results.generated_at < manifest.generated_at
 
 
-def check_gate(sync: Sync, manifest: Manifest, gate: Gate) -> str:
-    """Say why a sync may not run; empty if it may."""
+def check_gate(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
+    """Say why a sync may not run; None: it may."""
     results = gate.results
     if results is None:
-        return ""
-    if results.command and results.command not in BUILDING:
-        return f"`dbt {results.command}` built nothing; run `dbt build`"
+        return None
+    if results.command and results.command not in BUILDING and results.command != _TESTED_ONLY:
+        return Closed(f"`dbt {results.command}` built nothing; {_AGAIN}")
+    tests = _own_tests(sync, manifest)
+    tested = [unique_id for unique_id in tests if unique_id in results.results]
+    closed = _not_built(sync, results, tested=bool(tested), testable=bool(tests))
+    if closed or sync.tests is Tests.IGNORE:
+        return closed
+    failed = _failed_tests(sync, manifest, results)
+    return Closed(failed) if failed else None
+
+
+def _not_built(sync: Sync, results: RunResults, *, tested: bool, testable: bool) -> Closed | None:
+    name, command = sync.model.name, results.command or "run"
     own = results.results.get(sync.model.unique_id)
-    if own is None:
-        return f"model {sync.model.name} was not built by the last dbt {results.command or 'run'}"
-    if own.status not in _BUILT:
-        return f"model {sync.model.name} ended with status {own.status!r} in the last dbt {results.command}"
-    if sync.tests is Tests.IGNORE:
-        return ""
-    return _failed_tests(sync, manifest, results)
+    if own is not None:
+        if own.status in _BUILT:
+            return None
+        return Closed(f"model {name} ended with status {own.status!r} in the last dbt {command}")
+    if results.command == _TESTED_ONLY:
+        if tested or not testable or sync.tests is Tests.IGNORE:
+            return None
+        return Closed(f"model {name} was not tested by the last dbt test", not_due=results.selected)
+    if results.retried:
+        # A retry tells of what had failed; a model whose test it ran again had been built before.
+        return (
+            None
+            if tested
+            else Closed(f"not built now: `dbt retry` had nothing to do for {name}", not_due=True)
+        )
+    if results.selected:
+        return Closed(f"not built now: the last dbt {command} was asked for other models", not_due=True)
+    return Closed(f"model {name} was not built by the last dbt {command}")
+
+
+def _watched(sync: Sync) -> set[str]:
+    return {sync.model.unique_id, *(d for d in sync.model.depends_on if not d.startswith("source."))}
+
+
+def _own_tests(sync: Sync, manifest: Manifest) -> list[str]:
+    own = sync.model.unique_id
+    return [
+        t.unique_id
+        for t in manifest.tests
+        if (t.attached_node == own if t.attached_node else own in t.depends_on)
+    ]
 
 
 def _failed_tests(sync: Sync, manifest: Manifest, results: RunResults) -> str:
-    watched = {sync.model.unique_id, *(d for d in sync.model.depends_on if not d.startswith("source."))}
+    watched = _watched(sync)
     bad = _FAILED_TESTS | {"warn"} if sync.tests is Tests.WARN else _FAILED_TESTS
     failed = []
     for test in manifest.tests:

@@ -67,6 +67,8 @@ class SyncResult:
     reason: str = ""
     plan: SyncPlan | None = None
     refusal: Refusal | None = None
+    not_due: bool = False
+    """Gated because another dbt run builds its model; does not change the exit code."""
     counts: Counts = field(default_factory=Counts)
     calls: int = 0
     seconds_compare: float = 0.0
@@ -117,6 +119,6 @@ class RunResult:
         """1 where rows or syncs failed, else 3 where a guard or the gate said no, else 0."""
         if self.stopped_by or any(r.status is Status.FAILED or r.failing for r in self.results):
             return self.stopped_by.exit_code if self.stopped_by else 1
-        if any(r.status in (Status.REFUSED, Status.GATED) for r in self.results):
+        if any(r.status in (Status.REFUSED, Status.GATED) and not r.not_due for r in self.results):
             return 3
         return 0

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OLDEST, NEWEST = 4, 6
+_SELECTING = ("select", "models", "exclude", "selector", "resource_types", "exclude_resource_types")
 HINT = "Run `dbt build` again; to sync without its results, delete the file."
 
 
@@ -39,6 +40,9 @@ def read_run_results(path: Path) -> RunResults | None:
         vars=MappingProxyType(mapping(args.get("vars"))),
         empty=args.get("empty") is True,
         sample=bool(args.get("sample")),
+        selected=any(args.get(name) for name in _SELECTING),
+        retried=text(args.get("invocation_command")).split()[1:2] == ["retry"]
+        or args.get("which") == "retry",
         dbt_version=text(metadata.get("dbt_version")),
         invocation_id=text(metadata.get("invocation_id")),
         generated_at=moment(metadata.get("generated_at")),

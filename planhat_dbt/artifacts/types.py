@@ -103,6 +103,10 @@ class RunResults:
     vars: Mapping[str, Any]
     empty: bool
     sample: bool
+    selected: bool
+    """Whether dbt was asked for a part of the project: --select, --exclude, --selector, resource types."""
+    retried: bool
+    """Whether it was `dbt retry`; `command` is then the one that was retried."""
     dbt_version: str
     invocation_id: str
     generated_at: datetime | None

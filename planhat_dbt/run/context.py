@@ -83,6 +83,8 @@ class Context:
     all_syncs: tuple[Sync, ...]
     """Those of the project: parents count even if they are not selected."""
     warehouse: Warehouse
+    chosen: bool = False
+    """Whether the user named the syncs of this run: then each of them is expected to run."""
     git_sha: str = ""
     """The commit of the project's checkout; empty if it is none."""
     overrides: Overrides = field(default_factory=Overrides)

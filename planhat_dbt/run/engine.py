@@ -190,7 +190,7 @@ class Run:
         if self._context.gate.refusal:
             raise RefusedError(
                 f"Refused: {self._context.gate.refusal}.",
-                hint="Run `dbt build` without that flag, then this again.",
+                hint=self._context.gate.hint,
             )
         ensure_tables(session, self._tables, existing_tables(session, self._tables))
         self._lease.take(session)
@@ -209,9 +209,10 @@ class Run:
             self._listener.notice(context.gate.notice)
         entries = [Entry(sync) for sync in context.syncs]
         for entry in entries:
-            reason = check_gate(entry.sync, context.manifest, context.gate)
-            if reason:
-                entry.status, entry.reason = Status.GATED, reason
+            closed = check_gate(entry.sync, context.manifest, context.gate)
+            if closed:
+                entry.status, entry.reason = Status.GATED, closed.reason
+                entry.not_due = closed.not_due and not context.chosen
         ungated = [e for e in entries if e.status is None]
         bound, faults = bind_all(session, context, [e.sync for e in ungated])
         if faults:

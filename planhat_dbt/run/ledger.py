@@ -25,6 +25,8 @@ class Entry:
     """How it ended; None while nothing has gone wrong."""
     reason: str = ""
     refusal: Refusal | None = None
+    not_due: bool = False
+    """Gated because another dbt run builds its model: nothing is wrong."""
     counts: Counts = field(default_factory=Counts)
     removals_begun: bool = False
     seconds_compare: float = 0.0
@@ -81,6 +83,7 @@ class Entry:
             reason=self.reason,
             plan=self.compared.plan if self.compared else None,
             refusal=self.refusal,
+            not_due=self.not_due,
             counts=self.counts,
             calls=calls,
             seconds_compare=self.seconds_compare,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +43,8 @@ class DuckDBTarget:
     database: str
     """DuckDB names a database after its file."""
     settings: tuple[tuple[str, object], ...] = ()
+    default: str = ""
+    """The target that dbt takes where none is named."""
     setup: tuple[str, ...] = ()
     """Statements to run after connecting: extensions, settings, attached databases."""
 
@@ -76,14 +78,15 @@ def read_target(
         raise UsageError(
             f"Profile {profile!r} in {file} has no `outputs`.", hint="Check it with `dbt debug`."
         )
-    name = str(target or environ.get("DBT_TARGET") or entry.get("target") or "default")
+    default = str(environ.get("DBT_TARGET") or entry.get("target") or "default")
+    name = target or default
     if name not in outputs:
         known = ", ".join(sorted(outputs)) or "none"
         raise UsageError(
             f"Profile {profile!r} in {file} has no target {name!r} (it has: {known}).",
             hint="Name one of them with --target.",
         )
-    return _duckdb_target(name, outputs[name], file, project_dir)
+    return replace(_duckdb_target(name, outputs[name], file, project_dir), default=default)
 
 
 _PROFILE_HINT: Final = (
@@ -211,6 +214,7 @@ def _duckdb_target(name: str, output: Any, file: Path, project_dir: Path) -> Duc
     path = _resolve(path, project_dir)
     return DuckDBTarget(
         name=name,
+        default=name,
         path=path,
         database=str(output.get("database") or Path(path).stem),
         settings=tuple(sorted((output.get("config_options") or {}).items())),

@@ -32,14 +32,17 @@ TESTS = (
 
 @pytest.fixture
 def manifest() -> Manifest:
-    return Manifest(Path("manifest.json"), "shop", "duckdb", "1.11", "inv", NOW, {}, TESTS)
+    return Manifest(
+        Path("manifest.json"), "shop", "duckdb", "1.11", "inv", NOW, dict.fromkeys((OWN, UP)), TESTS
+    )  # type: ignore[arg-type]
 
 
 def results(command: str = "build", statuses: dict[str, str] | None = None, **more: Any) -> RunResults:
     found = {OWN: "success", UP: "success", **(statuses or {})}
     facts: dict[str, Any] = {
         "path": Path("run_results.json"), "command": command, "target": None, "profile": None, "vars": {},
-        "empty": False, "sample": False, "dbt_version": "1.11", "invocation_id": "inv", "generated_at": NOW,
+        "empty": False, "sample": False, "selected": False, "retried": False, "dbt_version": "1.11",
+        "invocation_id": "inv", "generated_at": NOW,
         "started_at": None, "results": {k: NodeResult(k, v, None, None) for k, v in found.items() if v},
     }  # fmt: skip
     return RunResults(**(facts | more))
@@ -58,7 +61,8 @@ def sync(bench):
 def gated(sync: Any, manifest: Manifest, found: RunResults | None) -> str:
     gate = open_gate(manifest, found)
     assert not gate.refusal
-    return check_gate(sync, manifest, gate)
+    closed = check_gate(sync, manifest, gate)
+    return closed.reason if closed else ""
 
 
 def test_built_and_tested_goes_out(sync, manifest):
@@ -82,7 +86,9 @@ def test_commands_that_build(sync, manifest, command):
     assert gated(sync(), manifest, results(command)) == ""
 
 
-@pytest.mark.parametrize("command", ["compile", "test", "docs", "generate", "parse", "list"])
+@pytest.mark.parametrize(
+    "command", ["compile", "docs", "generate", "parse", "list", "show", "run-operation", "clone"]
+)
 def test_commands_that_prove_nothing(sync, manifest, command):
     assert f"dbt {command}` built nothing" in gated(sync(), manifest, results(command))
 
@@ -122,7 +128,7 @@ def test_many_failed_tests_are_summed_up(sync, manifest):
 def test_without_results_syncs_run_and_say_so(sync, manifest):
     gate = open_gate(manifest, None)
     assert "run_results.json" in gate.notice
-    assert check_gate(sync(), manifest, gate) == ""
+    assert check_gate(sync(), manifest, gate) is None
 
 
 @pytest.mark.parametrize(
@@ -134,7 +140,7 @@ def test_results_older_than_the_manifest_do_not_count(sync, manifest, seconds, i
     )
     gate = open_gate(manifest, found)
     assert (gate.results is None) == bool(gate.notice) == ungated
-    assert (check_gate(sync(), manifest, gate) == "") == ungated
+    assert (check_gate(sync(), manifest, gate) is None) == ungated
 
 
 @pytest.mark.parametrize("flag", ["empty", "sample"])
@@ -144,4 +150,75 @@ def test_tables_that_are_not_the_data_are_refused(manifest, flag):
 
 
 def test_a_project_without_results_has_an_open_gate(sync, manifest):
-    assert check_gate(sync(), manifest, Gate(None)) == ""
+    assert check_gate(sync(), manifest, Gate(None)) is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "tests", "reason"),
+    [
+        ({"own": "pass"}, "error", ""),
+        ({"own": "fail"}, "error", "dbt tests did not pass: own (fail)"),
+        ({"own": "pass", "parent": "fail"}, "error", "dbt tests did not pass: parent (fail)"),
+        ({"unrelated": "pass"}, "error", "model c was not tested by the last dbt test"),
+        ({"unrelated": "pass"}, "ignore", ""),
+    ],
+)
+def test_after_dbt_test_the_tests_decide(sync, manifest, statuses, tests, reason):
+    """`dbt run`, `dbt test`, `planhat-dbt sync`: the results of the run are gone by then (decision 30)."""
+    found = {f"test.shop.{name}": status for name, status in statuses.items()}
+    assert gated(sync(tests=tests), manifest, results("test", {OWN: "", UP: "", **found})) == reason
+
+
+def test_after_dbt_test_a_model_without_tests_goes(sync, manifest):
+    untested = replace(manifest, tests=(a_test("unrelated", "model.shop.other", "model.shop.other"),))
+    found = results("test", {OWN: "", UP: "", "test.shop.unrelated": "pass"})
+    assert gated(sync(), untested, found) == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "not_due"), [({}, False), ({"selected": True}, True), ({"retried": True}, True)]
+)
+def test_a_model_that_dbt_was_not_asked_for_is_not_due(sync, manifest, more, not_due):
+    found = results(statuses={OWN: ""}, **more)
+    closed = check_gate(sync(), manifest, open_gate(manifest, found))
+    assert closed
+    assert closed.not_due == not_due
+    assert ("not built now" in closed.reason) == not_due
+
+
+@pytest.mark.parametrize(("status", "open_"), [("pass", True), ("fail", False)])
+def test_a_retried_test_speaks_for_its_model(sync, manifest, status, open_):
+    """What succeeded is not in the results of `dbt retry`, so the model had been built."""
+    found = results(statuses={OWN: "", UP: "", "test.shop.own": status}, retried=True)
+    assert (gated(sync(), manifest, found) == "") == open_
+
+
+def test_results_of_another_project_are_refused(manifest):
+    found = results(statuses={OWN: "", UP: "", "model.other.x": "success", "test.other.t": "pass"})
+    gate = open_gate(manifest, found)
+    assert "another project" in gate.refusal
+    assert "--target-path" in gate.hint
+    only_hooks = results(statuses={OWN: "", UP: "", "operation.shop.on-run-end-0": "success"})
+    assert not open_gate(manifest, only_hooks).refusal
+
+
+@pytest.mark.parametrize(
+    ("target", "built_for", "refused"), [("prod", "dev", True), ("dev", "dev", False), ("dev", "", False)]
+)
+def test_artifacts_of_another_target_are_refused(manifest, target, built_for, refused):
+    gate = open_gate(manifest, results(), target=target, built_for=built_for)
+    assert bool(gate.refusal) == refused
+    assert not refused or "dbt build --target prod" in gate.hint
+
+
+@pytest.mark.parametrize(
+    ("command", "statuses", "told"),
+    [
+        ("run", {}, True),
+        ("build", {}, False),
+        ("build", {"test.shop.own": "pass"}, False),
+        ("test", {}, False),
+    ],
+)
+def test_what_was_built_without_tests_is_told(manifest, command, statuses, told):
+    assert ("runs no tests" in open_gate(manifest, results(command, statuses)).notice) == told

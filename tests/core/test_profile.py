@@ -48,7 +48,7 @@ def read(folder: Path, target: str | None = None, profile: str = "shop", **envir
 
 
 def test_the_profiles_own_target(folder):
-    assert read(folder) == DuckDBTarget("dev", str(folder / "dev.duckdb"), "dev")
+    assert read(folder) == DuckDBTarget("dev", str(folder / "dev.duckdb"), "dev", default="dev")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def test_everything_a_plain_target_may_say(folder):
         name="prod",
         path="/data/prod.duckdb",
         database="other",
+        default="dev",
         settings=(("threads", 2),),
         setup=(
             "load json",

@@ -93,6 +93,10 @@ def test_allow_targets(project: Project) -> None:
     assert outcome.kinds == []
     assert "allow_targets" in outcome.err
     assert project.cli("plan").code == 0
+    outcome = project.sync("--target", "prod", code=3)
+    assert "target dev" in outcome.err, "what dbt built for dev does not go out as prod"
+    assert "dbt build --target prod" in outcome.err
+    project.build(target="prod")
     assert project.sync("--target", "prod").counts("companies") == {"inserted": 2}
 
 
@@ -174,7 +178,7 @@ def test_empty_and_sampled_builds_are_refused(project: Project, args: dict[str, 
     assert word in outcome.err
 
 
-@pytest.mark.parametrize("command", ["compile", "docs", "parse", "test", "generate"])
+@pytest.mark.parametrize("command", ["compile", "docs", "parse", "show", "generate"])
 def test_results_of_commands_that_build_nothing_gate(project: Project, command: str) -> None:
     add_companies(project, 2)
     project.build(which=command)
@@ -182,6 +186,21 @@ def test_results_of_commands_that_build_nothing_gate(project: Project, command: 
     assert outcome.status("companies") == "gated"
     assert outcome.kinds == []
     assert "dbt build" in outcome.out
+
+
+def test_a_model_that_dbt_was_not_asked_for_is_no_fault(project: Project) -> None:
+    """An hourly `dbt build --select x` must not fail for the models of another schedule (decision 30)."""
+    add_companies(project, 2)
+    project.build({"companies": ""}, select=["tag:hourly"])
+    outcome = project.sync()
+    assert outcome.status("companies") == "gated"
+    assert "not built now" in outcome.out
+    assert outcome.kinds == []
+    assert project.sync("--select", "companies", code=3).status("companies") == "gated"
+    project.build({"companies": ""})
+    assert project.sync(code=3).status("companies") == "gated"
+    project.build()
+    assert project.sync().counts("companies") == {"inserted": 2}
 
 
 def test_without_run_results_syncs_run_and_say_so(project: Project) -> None:
