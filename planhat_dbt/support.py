@@ -9,7 +9,7 @@ from planhat_dbt.declaration.types import Fault
 if TYPE_CHECKING:
     from planhat_dbt.settings import ProjectSettings
 
-_UNUSED_SETTINGS: Final = ("alerts", "hook")
+_UNUSED_SETTINGS: Final = ("alerts",)
 
 
 def unsupported_settings(settings: ProjectSettings) -> tuple[Fault, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "sync": ("planhat_dbt.cli.sync", "Compare, then send Planhat what differs."),
+    "build": ("planhat_dbt.cli.build", "Run `dbt build`, then sync what it built and tested."),
     "plan": ("planhat_dbt.cli.plan", "Compare and show what would be sent; sends nothing, needs no token."),
     "validate": ("planhat_dbt.cli.validate", "Check all declarations, without a warehouse or network."),
     "list": ("planhat_dbt.cli.listing", "List the syncs that the project declares."),

@@ -39,6 +39,29 @@ retry_option = click.option(
 )
 
 
+_OVERRIDES = (
+    click.option("--resync", multiple=True, metavar="SYNC", help="Send all rows of this sync again."),
+    click.option(
+        "--allow-removals",
+        multiple=True,
+        metavar="SYNC",
+        help="Let this sync remove more than its limit, once.",
+    ),
+    click.option(
+        "--allow-changes", multiple=True, metavar="SYNC", help="Let it change more than its limit, once."
+    ),
+    retry_option,
+    click.option("--fail-fast", is_flag=True, help="End the run at the first sync that fails."),
+)
+
+
+def override_options(command: _F) -> _F:
+    """Add what a user allows for one run."""
+    for option in reversed(_OVERRIDES):
+        command = option(command)
+    return command
+
+
 def project_options(command: _F) -> _F:
     """Add dbt's own options."""
     for option in reversed(_PROJECT):

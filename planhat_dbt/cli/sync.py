@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from planhat_dbt.bootstrap import build_context, check_target_allowed, client_settings, sealed_context
-from planhat_dbt.cli.options import project_options, request, retry_option, selection_options
+from planhat_dbt.cli.options import override_options, project_options, request, selection_options
 from planhat_dbt.cli.progress import Progress
 from planhat_dbt.errors import UsageError
 from planhat_dbt.planhat import Endpoint
@@ -35,14 +35,7 @@ _SEALED_OPTIONS: Final = ("select", "exclude", "resync", "retry_rejected")
 @project_options
 @selection_options
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as `planhat-dbt plan` does.")
-@click.option("--resync", multiple=True, metavar="SYNC", help="Send all rows of this sync again.")
-@click.option(
-    "--allow-removals", multiple=True, metavar="SYNC", help="Let this sync remove more than its limit, once."
-)
-@click.option(
-    "--allow-changes", multiple=True, metavar="SYNC", help="Let it change more than its limit, once."
-)
-@retry_option
+@override_options
 @click.option(
     "--plan",
     "plan_file",
@@ -50,7 +43,6 @@ _SEALED_OPTIONS: Final = ("select", "exclude", "resync", "retry_rejected")
     metavar="FILE",
     help="Send what `plan --out FILE` sealed, or nothing if the plan is another by now.",
 )
-@click.option("--fail-fast", is_flag=True, help="End the run at the first sync that fails.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
 def sync(
@@ -69,11 +61,16 @@ def sync(
     Exit code 0: all done; 1: rows or syncs failed; 2: wrong usage or declaration; 3: refused by a guard or the gate.
     """
     seal = _read_seal(plan_file, given, dry_run=dry_run) if plan_file else None
-    overrides = _overrides(given)
+    overrides = overrides_of(given)
     asked = request(given)
     if dry_run:
         _show_plan(asked, overrides, output)
         return
+    ctx.exit(run_sync(asked, overrides, output, seal))
+
+
+def run_sync(asked: Request, overrides: Overrides, output: str, seal: Seal | None = None) -> int:
+    """Sync as asked, and show what came of it; returns the exit code."""
     with Progress() as progress:
         context = build_context(asked, overrides=overrides, on_wait=progress.notice)
         if seal:
@@ -90,7 +87,7 @@ def sync(
         show_result(result)
     if result.stopped_by and result.stopped_by.hint:
         click.echo(result.stopped_by.hint, err=True)
-    ctx.exit(128 + received[0] if received else result.exit_code)
+    return 128 + received[0] if received else result.exit_code
 
 
 def _read_seal(path: Path, given: dict[str, Any], *, dry_run: bool) -> Seal:
@@ -108,7 +105,8 @@ def _read_seal(path: Path, given: dict[str, Any], *, dry_run: bool) -> Seal:
     return seal
 
 
-def _overrides(given: dict[str, Any]) -> Overrides:
+def overrides_of(given: dict[str, Any]) -> Overrides:
+    """Gather what the user allows for this once; takes it out of `given`."""
     return Overrides(
         removals=frozenset(given.pop("allow_removals")),
         changes=frozenset(given.pop("allow_changes")),

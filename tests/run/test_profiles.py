@@ -204,8 +204,6 @@ def test_a_selection_of_disabled_syncs_is_told(project: Project) -> None:
     [
         ("alerts", {"webhook": "https://example.com"}),
         ("alerts", []),
-        ("hook", True),
-        ("hook", False),
     ],
 )
 def test_settings_without_effect_are_refused(project: Project, setting: str, value: Any) -> None:

@@ -1,0 +1,105 @@
+"""Waits for the end of a dbt command, then runs `planhat-dbt sync` for the same project, target and vars.
+
+The sync is a process of its own: it sees what it would see after dbt, its signals are its own, and nothing it does can
+disturb dbt. What it says goes through dbt's log. If it fails, dbt's exit code is 1.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import click
+from dbt.cli.exceptions import ResultExit
+from dbt.flags import get_flags
+from dbt.plugins import dbtPlugin
+from dbt_common.events.base_types import EventLevel
+from dbt_common.events.event_manager_client import add_callback_to_manager
+from dbt_common.events.functions import fire_event
+from dbt_common.events.types import Note
+
+_COMMANDS = ("build", "run", "retry")
+_SWITCH = "PLANHAT_DBT_HOOK"
+_ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+class PlanhatPlugin(dbtPlugin):  # type: ignore[misc]
+    """Listens to dbt's events."""
+
+    def initialize(self) -> None:
+        """Begin to listen; dbt calls it in every command."""
+        add_callback_to_manager(_on_event)
+
+
+def _on_event(message: Any) -> None:
+    if message.info.name != "CommandCompleted":
+        return
+    try:
+        code = _sync_if_asked()
+    except Exception as error:  # noqa: BLE001 - what dbt did stands, whatever becomes of us
+        _say(f"could not sync ({type(error).__name__}: {error}); run `planhat-dbt sync`", failed=True)
+        code = 1
+    if code and message.data.success:
+        raise ResultExit(None)
+
+
+def _sync_if_asked() -> int:
+    """Sync if this command is one to sync after, and the project asks for it; returns the exit code."""
+    flags = get_flags()
+    if flags.WHICH not in _COMMANDS or not _is_on(flags):
+        return 0
+    _give_back_the_warehouse()
+    arguments = [sys.executable, "-m", "planhat_dbt", "sync", *_place(flags)]
+    environment = {**os.environ, _SWITCH: "0", "NO_COLOR": "1"}
+    with subprocess.Popen(  # noqa: S603 - our own command
+        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout or ():
+            if line.strip():
+                _say(line.rstrip())
+        code = process.wait()
+    if code:
+        _say(f"the sync ended with exit code {code}", failed=True)
+    return code
+
+
+def _is_on(flags: Any) -> bool:
+    """Whether the environment, or else `vars: planhat: hook` of the project, asks for a sync."""
+    word = os.environ.get(_SWITCH, "").lower()
+    if word in _ON + _OFF:
+        return word in _ON
+    from planhat_dbt.project import read_project  # noqa: PLC0415 - not in projects that do not ask
+
+    asked = {"project_dir": flags.PROJECT_DIR, "cli_vars": dict(flags.VARS or {})}
+    return read_project(**asked).settings.hook
+
+
+def _place(flags: Any) -> list[str]:
+    """The options that say which project, profile, target and vars dbt used."""
+    config = click.get_current_context().obj["runtime_config"]
+    options = {
+        "--project-dir": config.project_root,
+        "--profiles-dir": flags.PROFILES_DIR,
+        "--profile": config.profile_name,
+        "--target": config.target_name,
+        "--target-path": config.project_target_path,
+        "--vars": json.dumps(dict(flags.VARS)) if flags.VARS else None,
+    }
+    return [word for name, value in options.items() if value for word in (name, str(value))]
+
+
+def _give_back_the_warehouse() -> None:
+    """Close dbt's connections: dbt-duckdb keeps its file until the process ends (dbt-notes §5)."""
+    from dbt.adapters.factory import FACTORY  # noqa: PLC0415 - only when it is needed
+
+    for adapter in FACTORY.adapters.values():
+        adapter.connections.close_all_connections()
+    gc.collect()
+
+
+def _say(text: str, *, failed: bool = False) -> None:
+    fire_event(Note(msg=f"planhat: {text}"), level=EventLevel.ERROR if failed else EventLevel.INFO)

@@ -1,0 +1,129 @@
+"""`planhat-dbt build -- …`: the user's dbt command as a subprocess, then `sync` with the same project and target."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from planhat_dbt.artifacts import read_run_results
+from planhat_dbt.bootstrap import Request
+from planhat_dbt.cli.options import override_options
+from planhat_dbt.cli.sync import overrides_of, run_sync
+from planhat_dbt.errors import UsageError
+from planhat_dbt.project import read_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_COMMANDS: Final = ("build", "run", "retry", "test", "seed", "snapshot")
+_OPTIONS: Final = {
+    "--project-dir": "project_dir",
+    "--profiles-dir": "profiles_dir",
+    "--profile": "profile",
+    "--target": "target",
+    "-t": "target",
+    "--target-path": "target_path",
+    "--vars": "vars",
+}
+"""dbt's options that say which project, target and artifacts are meant; the sync takes the same."""
+_TESTS_FAILED: Final = 1
+"""dbt's exit code when models or tests failed; what did not fail has been built (2: nothing has)."""
+HOOK: Final = "PLANHAT_DBT_HOOK"
+"""The plugin's switch in the environment: off here, for the sync follows anyway."""
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@override_options
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.argument("dbt_args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def build(ctx: click.Context, /, *, output: str, dbt_args: tuple[str, ...], **given: Any) -> None:
+    """Run dbt, then send Planhat what differs.
+
+    What follows `--` goes to dbt as it is: `planhat-dbt build -- --select tag:hourly`. It begins with a dbt command
+    (build, run, retry, test, seed, snapshot), or `build` is meant. The sync uses its project, profile, target and vars.
+
+    If dbt fails models or tests, the syncs of the others still run. dbt's exit code is kept where it is not 0.
+    """
+    overrides = overrides_of(given)
+    started = dt.datetime.now(dt.UTC)
+    code = _run_dbt(dbt_args)
+    if code not in (0, _TESTS_FAILED):
+        click.echo(f"dbt ended with exit code {code}: nothing was sent.", err=True)
+        ctx.exit(code)
+    asked = _request(dbt_args)
+    if not _is_fresh(asked, started):
+        click.echo("dbt left no run_results.json of its own: nothing was sent.", err=True)
+        ctx.exit(code or 1)
+    synced = run_sync(asked, overrides, output)
+    ctx.exit(synced if synced >= 128 else code or synced)
+
+
+def dbt_command(arguments: Sequence[str]) -> list[str]:
+    """The command that dbt is run with.
+
+    Raises:
+        UsageError: There is no dbt.
+    """
+    beside = Path(sys.executable).with_name("dbt")
+    dbt = str(beside) if beside.is_file() else shutil.which("dbt")
+    if not dbt:
+        raise UsageError(
+            "dbt was not found, neither beside planhat-dbt nor on the PATH.",
+            hint="Install it in the same environment: pip install dbt-core dbt-duckdb",
+        )
+    named = any(word in _COMMANDS for word in arguments if not word.startswith("-"))
+    return [dbt, *([] if named else ["build"]), *arguments]
+
+
+def _run_dbt(arguments: Sequence[str]) -> int:
+    """Run dbt on our terminal; a signal goes to it, and its exit code is ours."""
+    environment = {**os.environ, HOOK: "0"}
+    with subprocess.Popen(dbt_command(arguments), env=environment) as process, _passing_signals_to(process):  # noqa: S603
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let dbt end by itself: Ctrl+C reaches it from the terminal, a SIGTERM to us is passed on."""
+
+    def pass_on(number: int, _frame: object) -> None:
+        if number == signal.SIGTERM:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _request(arguments: Sequence[str]) -> Request:
+    """Read from dbt's arguments what the sync needs to know."""
+    found: dict[str, str] = {}
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in _OPTIONS:
+            found[_OPTIONS[name]] = value if equals else next(words, "")
+    return Request(environ=os.environ, **found)  # type: ignore[arg-type]
+
+
+def _is_fresh(asked: Request, started: dt.datetime) -> bool:
+    """Whether dbt wrote results: one that fails early leaves those of the run before (dbt-notes §2)."""
+    project = read_project(
+        project_dir=asked.project_dir, target_path=asked.target_path, cli_vars=asked.vars, env=asked.environ
+    )
+    results = read_run_results(project.run_results_path)
+    return bool(results and results.generated_at and results.generated_at >= started)

@@ -1,0 +1,148 @@
+"""With dbt itself: `planhat-dbt build -- …`, and the plugin inside a plain `dbt build` (DESIGN §10)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from harness import Project
+
+from planhat_dbt.sandbox import Fault, FaultKind
+
+BIN = Path(sys.executable).parent
+MODELS = {
+    "models/companies.sql": "select 'c-' || i as id, '{{ var(\"name\") }} ' || i as name from range(1, 4) r(i)",
+    "models/assets.sql": "select 'a-' || i as id, 'c-1' as company, {{ var('asset') }} as name from range(1, 3) r(i)",
+    "models/schema.yml": """
+models:
+  - name: companies
+    config: {meta: {planhat: {object: company, match: {externalId: id}, fields: {name: name}}}}
+    columns: [{name: id, data_tests: [unique]}]
+  - name: assets
+    config:
+      meta:
+        planhat: {object: asset, match: {externalId: id}, fields: {companyId: {company: company}, name: name}}
+    columns: [{name: name, data_tests: [not_null]}]
+""",
+}
+
+
+@pytest.fixture
+def shop(project: Project) -> Project:
+    for name, text in MODELS.items():
+        path = project.directory / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    project.env |= {"DBT_PROFILES_DIR": str(project.directory), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    return project
+
+
+def start(project: Project, *command: str, **environ: str) -> subprocess.Popen[str]:
+    program = BIN / command[0]
+    return subprocess.Popen(
+        [str(program), *command[1:]],
+        cwd=project.directory,
+        env={**os.environ, **project.env, "PATH": f"{BIN}:{os.environ['PATH']}", **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(project: Project, *command: str, code: int = 0, **environ: str) -> str:
+    project.sandbox.log.clear()
+    process = start(project, *command, **environ)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    return said
+
+
+def variables(name: str, asset: str = "'A'") -> str:
+    return json.dumps({"name": name, "asset": asset})
+
+
+def held(project: Project) -> tuple[set[str], set[str]]:
+    tenant = project.sandbox.tenant
+    return {r["name"] for r in tenant.records("companies")}, {r["name"] for r in tenant.records("assets")}
+
+
+def test_the_wrapper_sends_what_was_built_and_tested(shop: Project) -> None:
+    said = run(shop, "planhat-dbt", "build", "--", "--vars", variables("Acme"))
+    assert "PASS=4" in said
+    assert held(shop) == ({"Acme 1", "Acme 2", "Acme 3"}, {"A"})
+
+    said = run(
+        shop, "planhat-dbt", "build", "--", "build", "--vars", variables("Beta", "null::varchar"), code=1
+    )
+    assert "dbt tests did not pass: not_null_assets_name" in said
+    assert held(shop) == ({"Beta 1", "Beta 2", "Beta 3"}, {"A"}), "the broken one is gated, the other goes"
+
+    run(shop, "planhat-dbt", "build", "--", "--vars", variables("Beta", "'A2'"))
+    assert held(shop)[1] == {"A2"}
+
+    given = variables("Beta", "'A3'")
+    said = run(shop, "planhat-dbt", "build", "--", "--select", "assets", f"--vars={given}")
+    assert "not built now" in said
+    assert held(shop)[1] == {"A3"}
+
+
+def test_a_dbt_that_fails_early_leaves_old_results_which_are_not_taken(shop: Project) -> None:
+    run(shop, "dbt", "build", "--vars", variables("Acme"))
+    said = run(shop, "planhat-dbt", "build", "--", "--no-such-option", code=2)
+    assert "nothing was sent" in said
+    (shop.directory / "models" / "broken.sql").write_text("select {{ nothing( }}", encoding="utf-8")
+    said = run(shop, "planhat-dbt", "build", "--", "--vars", variables("Acme"), code=2)
+    assert shop.sandbox.log.total == 0
+
+
+def test_a_signal_ends_dbt_and_nothing_is_sent(shop: Project) -> None:
+    slow = "select count(*) as id, 'x' as name from range(200000) a, range(1000000) b"
+    (shop.directory / "models" / "companies.sql").write_text(slow, encoding="utf-8")
+    process = start(shop, "planhat-dbt", "build", "--", "--vars", variables("Acme"))
+    assert process.stdout
+    for line in process.stdout:
+        if "START sql" in line:
+            break
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode not in (0, 3)
+    assert shop.sandbox.log.total == 0
+
+
+def test_the_plugin_syncs_at_the_end_of_a_plain_build(shop: Project) -> None:
+    said = run(shop, "dbt", "build", "--vars", variables("Acme"))
+    assert "planhat" not in said, "it is off unless somebody asks for it"
+    assert shop.sandbox.log.total == 0
+
+    document = yaml.safe_load((shop.directory / "dbt_project.yml").read_text(encoding="utf-8"))
+    document["vars"]["planhat"]["hook"] = True
+    (shop.directory / "dbt_project.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    said = run(shop, "dbt", "build", "--vars", variables("Acme"))
+    assert "planhat: success: 5 rows sent" in said
+    assert held(shop) == ({"Acme 1", "Acme 2", "Acme 3"}, {"A"})
+
+    run(shop, "dbt", "parse", "--vars", variables("Acme"))
+    assert shop.sandbox.log.total == 0
+
+    shop.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=401, count=None))
+    said = run(shop, "dbt", "build", "--vars", variables("Beta"), code=1)
+    assert "PASS=4" in said, "what dbt did stands"
+    assert "planhat: the sync ended with exit code 1" in said
+    shop.sandbox.faults.clear()
+
+    said = run(shop, "dbt", "run", "--vars", variables("Beta"), PLANHAT_API_TOKEN="", code=1)
+    assert "PLANHAT_API_TOKEN is not set" in said
+    run(shop, "dbt", "run", "--vars", variables("Beta"), PLANHAT_DBT_HOOK="0")
+    assert shop.sandbox.log.total == 0
+    said = run(shop, "dbt", "run", "--vars", variables("Beta"))
+    assert "runs no tests" in said
+    assert held(shop)[0] == {"Beta 1", "Beta 2", "Beta 3"}
