@@ -110,7 +110,7 @@ def build_context(
         profiles_dir=Path(request.profiles_dir) if request.profiles_dir else None,
         target=request.target or _target_of(results),
     )
-    syncs = select_syncs(loaded.declarations.syncs, request.select, request.exclude)
+    syncs = select_syncs(loaded.declarations.syncs, request.select, request.exclude, loaded.manifest.nodes)
     overrides = overrides or Overrides()
     _check_resync(syncs, overrides.resync)
     _check_names(overrides, {s.name for s in syncs})

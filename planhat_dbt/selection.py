@@ -1,30 +1,58 @@
-"""Which syncs a command is about: `--select` and `--exclude`, in dbt's manner."""
+"""Which syncs a command is about: `--select` and `--exclude`, in dbt's grammar, over dbt's graph.
+
+A selector picks syncs by their own name, and nodes of the project as dbt would; a node stands for the syncs that are
+declared on it. So `+people` is every sync on a model that `people` is built from, `people` included.
+"""
 
 from __future__ import annotations
 
 import difflib
+import re
+from collections import defaultdict
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.errors import UsageError
 from planhat_dbt.objects import find_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from planhat_dbt.artifacts import Node
     from planhat_dbt.declaration.types import Sync
 
+_PART: Final = re.compile(
+    r"(?P<at>@)?(?:(?P<up>\d*)(?P<parents>\+))?(?:(?P<method>[a-z_.]+):)?(?P<value>[^+@]+)"
+    r"(?:(?P<children>\+)(?P<down>\d*))?"
+)
+_METHODS: Final = (
+    "names, tag:…, object:…, path:…, fqn:…, package:…, resource_type:…, each with + for its graph"
+)
 
-def select_syncs(syncs: Sequence[Sync], select: Sequence[str], exclude: Sequence[str]) -> tuple[Sync, ...]:
+
+def select_syncs(
+    syncs: Sequence[Sync],
+    select: Sequence[str],
+    exclude: Sequence[str],
+    nodes: Mapping[str, Node] | None = None,
+) -> tuple[Sync, ...]:
     """Choose the enabled syncs that are selected and not excluded, in their order.
 
-    A selector is a sync or model name (with `*`), `tag:x`, `object:x` or `path:x`; spaces join, commas intersect.
+    Spaces join and commas intersect, as dbt has it.
+
+    Args:
+        syncs: Those of the project.
+        select: Selectors; none: all.
+        exclude: Selectors.
+        nodes: dbt's models, seeds and snapshots by unique id.
 
     Raises:
-        UsageError: A selector names nothing.
+        UsageError: A selector names nothing, or is none.
     """
-    chosen = _names(syncs, select) if select else {s.name for s in syncs}
-    left_out = _names(syncs, exclude) if exclude else set()
+    selection = _Selection(syncs, nodes or {})
+    chosen = selection.names(select) if select else {s.name for s in syncs}
+    left_out = selection.names(exclude) if exclude else set()
     found = tuple(s for s in syncs if s.enabled and s.name in chosen and s.name not in left_out)
     if select and not found:
         disabled = [s.name for s in syncs if s.name in chosen - left_out]
@@ -33,34 +61,116 @@ def select_syncs(syncs: Sequence[Sync], select: Sequence[str], exclude: Sequence
     return found
 
 
-def _names(syncs: Sequence[Sync], selectors: Sequence[str]) -> set[str]:
+class _Selection:
+    """A project's syncs and nodes, to be chosen from."""
+
+    def __init__(self, syncs: Sequence[Sync], nodes: Mapping[str, Node]) -> None:
+        self._syncs = syncs
+        self._nodes = nodes
+        self._children: defaultdict[str, list[str]] = defaultdict(list)
+        for node in nodes.values():
+            for parent in node.depends_on:
+                self._children[parent].append(node.unique_id)
+
+    def names(self, selectors: Sequence[str]) -> set[str]:
+        """The syncs that any of these selectors picks."""
+        found: set[str] = set()
+        for selector in (word for text in selectors for word in text.split()):
+            parts = [self._picked(selector, part) for part in selector.split(",")]
+            matched = set.intersection(*parts)
+            if not matched:
+                self._refuse(selector)
+            found |= matched
+        return found
+
+    def _picked(self, selector: str, part: str) -> set[str]:
+        found = _PART.fullmatch(part)
+        if found is None:
+            raise UsageError(f"{selector!r} is no selector.", hint=f"Use {_METHODS}.")
+        if found["at"]:
+            raise UsageError(
+                f"{selector!r}: @ is not known here.", hint=f"Use + for parents and children: +{part[1:]}+."
+            )
+        method, value = found["method"] or "", found["value"]
+        syncs = {s.name for s in self._syncs if self._matches(selector, s, method, value)}
+        if not (found["parents"] or found["children"]):
+            return syncs
+        nodes = {n.unique_id for n in self._nodes.values() if _node_matches(n, method, value)}
+        nodes |= {s.model.unique_id for s in self._syncs if s.name in syncs}
+        reached = set(nodes)
+        if found["parents"]:
+            reached |= _reached(nodes, self._parents, found["up"])
+        if found["children"]:
+            reached |= _reached(nodes, self._children.__getitem__, found["down"])
+        return syncs | {s.name for s in self._syncs if s.model.unique_id in reached}
+
+    def _parents(self, unique_id: str) -> Sequence[str]:
+        node = self._nodes.get(unique_id)
+        return node.depends_on if node else ()
+
+    def _matches(self, selector: str, sync: Sync, method: str, value: str) -> bool:
+        node = self._nodes.get(sync.model.unique_id)
+        match method:
+            case "":
+                named = fnmatchcase(sync.name, value) or fnmatchcase(sync.model.name, value)
+                return named or (node is not None and _node_matches(node, "", value))
+            case "tag":
+                return any(fnmatchcase(tag, value) for tag in (*sync.tags, *sync.model.tags))
+            case "object":
+                wanted = find_object(value)
+                return wanted is not None and sync.object.name == wanted.name
+            case "path":
+                return _in_path(sync.model.path, value)
+            case "fqn" | "package" | "resource_type":
+                return node is not None and _node_matches(node, method, value)
+            case _:
+                raise UsageError(f"{selector!r} is no selector.", hint=f"Use {_METHODS}.")
+
+    def _refuse(self, selector: str) -> None:
+        near = difflib.get_close_matches(selector.strip("+"), [s.name for s in self._syncs], n=1)
+        hint = f"Did you mean {near[0]}?" if near else "See the syncs with `planhat-dbt list`."
+        raise UsageError(f"No sync matches {selector!r}.", hint=hint)
+
+
+def _reached(start: Iterable[str], step: Callable[[str], Sequence[str]], depth: str) -> set[str]:
+    """Everything within so many steps; empty: however far."""
     found: set[str] = set()
-    for selector in (word for text in selectors for word in text.split()):
-        parts = [{s.name for s in syncs if _matches(s, part)} for part in selector.split(",")]
-        matched = set.intersection(*parts)
-        if not matched:
-            _refuse(selector, syncs)
-        found |= matched
+    edge, left = set(start), int(depth) if depth else -1
+    while edge and left:
+        edge = {reached for node in edge for reached in step(node)} - found
+        found |= edge
+        left -= 1
     return found
 
 
-def _matches(sync: Sync, selector: str) -> bool:
-    method, colon, value = selector.partition(":")
-    if not colon:
-        return fnmatchcase(sync.name, selector) or fnmatchcase(sync.model.name, selector)
-    if method == "tag":
-        return any(fnmatchcase(tag, value) for tag in (*sync.tags, *sync.model.tags))
-    if method == "object":
-        wanted = find_object(value)
-        return wanted is not None and sync.object.name == wanted.name
-    if method == "path":
-        return sync.model.path == value or sync.model.path.startswith(value.rstrip("/") + "/")
-    raise UsageError(
-        f"{selector!r} is no selector.", hint="Use a sync or model name, tag:…, object:… or path:… ."
+def _node_matches(node: Node, method: str, value: str) -> bool:
+    match method:
+        case "" | "fqn":
+            return _is_named(node, value)
+        case "tag":
+            return any(fnmatchcase(tag, value) for tag in node.tags)
+        case "path":
+            return _in_path(node.original_file_path, value)
+        case "package":
+            return fnmatchcase(node.package_name, value)
+        case "resource_type":
+            return node.resource_type == value
+        case _:
+            return False
+
+
+def _is_named(node: Node, value: str) -> bool:
+    """Match as dbt's `fqn`: the name, or the folders that lead to it, with or without the package."""
+    if fnmatchcase(node.name, value):
+        return True
+    words = value.split(".")
+    return any(
+        len(words) <= len(fqn)
+        and all(fnmatchcase(part, word) for part, word in zip(fqn, words, strict=False))
+        for fqn in (node.fqn, node.fqn[1:])
     )
 
 
-def _refuse(selector: str, syncs: Sequence[Sync]) -> None:
-    near = difflib.get_close_matches(selector, [s.name for s in syncs], n=1)
-    hint = f"Did you mean {near[0]}?" if near else "See the syncs with `planhat-dbt list`."
-    raise UsageError(f"No sync matches {selector!r}.", hint=hint)
+def _in_path(path: str, value: str) -> bool:
+    folder = value.rstrip("/")
+    return path == value or path.startswith(folder + "/") or PurePosixPath(path).match(folder)

@@ -20,7 +20,7 @@ def command(output: str, **given: Any) -> None:
     """List the syncs that the project declares, in the order in which they are delivered."""
     asked = request(given)
     loaded = load_checked(asked)
-    syncs = select_syncs(loaded.declarations.syncs, asked.select, asked.exclude)
+    syncs = select_syncs(loaded.declarations.syncs, asked.select, asked.exclude, loaded.manifest.nodes)
     rows = [
         {
             "sync": s.name,

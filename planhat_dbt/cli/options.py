@@ -28,7 +28,7 @@ _SELECTION = (
         "--select",
         multiple=True,
         metavar="SYNC",
-        help="Syncs to use: names, tag:…, object:…, path:…; repeatable.",
+        help="Syncs to use: names, tag:…, object:…, path:…, +model+; repeatable.",
     ),
     click.option("--exclude", multiple=True, metavar="SYNC", help="Syncs to leave out; as for --select."),
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from planhat_dbt.artifacts import Node
 from planhat_dbt.errors import UsageError
 from planhat_dbt.selection import select_syncs
 
@@ -82,3 +83,62 @@ def test_a_selector_that_names_nothing_is_a_mistake(syncs, selector, message, hi
     with pytest.raises(UsageError, match=message) as caught:
         select_syncs(syncs, *given)
     assert hint in caught.value.hint
+
+
+def node(name: str, *parents: str, kind: str = "model", folder: str = "marts") -> Node:
+    return Node(
+        unique_id=f"{kind}.shop.{name}", resource_type=kind, name=name, package_name="shop", database="shop",
+        schema="main", alias=name, relation_name=f'"{name}"', original_file_path=f"models/{folder}/{name}.sql",
+        patch_path=None, tags=("nightly",) if folder == "staging" else (), fqn=("shop", folder, name),
+        depends_on=parents, meta={}, meta_place="config.meta", enabled=True, materialized="table", columns=(),
+    )  # fmt: skip
+
+
+NODES = {
+    n.unique_id: n
+    for n in (
+        node("raw", kind="seed", folder="seeds"),
+        node("base", "seed.shop.raw", "source.shop.crm.t", folder="staging"),
+        node("companies", "model.shop.base"),
+        node("people", "model.shop.companies"),
+        node("notes", "model.shop.people", "model.shop.base"),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("select", "exclude", "expected"),
+    [
+        (("+people",), (), "companies people_all"),
+        (("companies+",), (), "companies people_all notes"),
+        (("companies+1",), (), "companies people_all"),
+        (("1+notes",), (), "people_all notes"),
+        (("2+notes",), (), "companies people_all notes"),
+        (("+companies+1",), (), "companies people_all"),
+        (("base+1",), (), "companies notes"),
+        (("raw+",), ("people",), "companies notes"),
+        (("raw+,+people",), (), "companies people_all"),
+        (("tag:nightly+1",), (), "companies notes"),
+        (("+object:enduser",), (), "companies people_all"),
+        (("path:models/staging+1",), (), "companies notes"),
+        (("path:models/marts/p*.sql",), (), ""),
+        (("marts.companies",), (), "companies"),
+        (("shop.marts.p*",), (), "people_all"),
+        (("fqn:marts",), (), "companies people_all notes"),
+        (("resource_type:seed+2",), (), "companies notes"),
+        (("package:shop",), ("people+",), "companies"),
+        ((), ("+people",), "notes"),
+    ],
+)
+def test_the_graph_is_dbts(syncs, select, exclude, expected):
+    if not expected:
+        with pytest.raises(UsageError, match="No sync matches"):
+            select_syncs(syncs, select, exclude, NODES)
+    else:
+        assert [s.name for s in select_syncs(syncs, select, exclude, NODES)] == expected.split()
+
+
+@pytest.mark.parametrize("selector", ["@people", "state:modified", "+", "a+b", "source:crm+", ""])
+def test_what_is_no_selector(syncs, selector):
+    with pytest.raises(UsageError, match=r"no selector|not known|No sync"):
+        select_syncs(syncs, [selector or "nobody"], (), NODES)
