@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contract unit bench format clean
+.PHONY: help install demo test lint types contract unit bench crash-matrix fault-matrix format clean
 
 help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
 	@echo "make test      lint, types, import contract, all tests"
 	@echo "make bench     measure it beside a hand-made script (about ten minutes)"
+	@echo "make crash-matrix  kill a sync at every point; make fault-matrix  every fault at every call"
 	@echo "make format    format the code"
 	@echo "make clean     remove everything that was built"
 
@@ -43,6 +44,17 @@ contract: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest -n auto
+
+# A test that fails leaves its lines to the page, which then tells of the fault.
+crash-matrix: $(READY)
+	rm -rf .matrix && mkdir .matrix
+	-PLANHAT_DBT_CRASH_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/crash -k killed
+	$(BIN)/python tests/crash/page.py .matrix
+
+fault-matrix: $(READY)
+	rm -rf .matrix && mkdir .matrix
+	-PLANHAT_DBT_FAULT_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/faults -k any_fault
+	$(BIN)/python tests/faults/page.py .matrix
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks --write

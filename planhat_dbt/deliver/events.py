@@ -77,8 +77,14 @@ class EventCourier:
             tally.created += len(rows)  # activities: the body is not documented, 2xx is all there is
             return
         refused, nameless = _tie(rows, report.errors)
+        missing = len(rows) - len(report.errors) - report.processed if report.processed is not None else 0
+        text = ""
         if nameless:
             text = f"{len(nameless)} of these events were refused without a word which: {nameless[0].message}"
+        elif missing > 0:
+            # `processed` counts what came in, errors included or not (planhat-api §13 no. 28).
+            text = f"Planhat's answer counts {report.processed} of {len(rows)} events, and does not say which"
+        if text:
             named = {r.row for r, _ in refused}
             tally.lose_sight([r for r in rows if r.row not in named], text)
         else:

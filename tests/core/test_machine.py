@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crash.cradle import die
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -79,6 +80,8 @@ class Mirror(RuleBasedStateMachine):
         self.fields = ["phase", "custom.Tier"]
         self.rows: dict[str, dict[str, Any]] = {}
         self.doubled: set[str] = set()
+        self.keyless = 0
+        """Rows whose key is NULL."""
         self.forgotten: set[str] = set()
         """Keys whose record may differ in fields that are mapped no more, or that a person made away with."""
         self.declare()
@@ -113,6 +116,10 @@ class Mirror(RuleBasedStateMachine):
     def double_row(self, key: str) -> None:
         self.doubled ^= {key}
 
+    @rule(rows=st.integers(0, 2))
+    def rows_without_key(self, rows: int) -> None:
+        self.keyless = rows
+
     @rule(field=st.sampled_from(sorted(FIELDS)))
     def map_or_unmap(self, field: str) -> None:
         if field in self.fields:
@@ -135,6 +142,7 @@ class Mirror(RuleBasedStateMachine):
         rows = [(k, v) for k, v in self.rows.items() for _ in range(2 if k in self.doubled else 1)]
         for key, v in rows:
             self.bench.sql("insert into c values ($id, $name, $phase, $city, $tier, $seats)", id=key, **v)
+        self.bench.sql(*["insert into c (name) values ('nobody')"] * self.keyless)
 
     def run(self) -> RunResult:
         self.store()
@@ -155,6 +163,13 @@ class Mirror(RuleBasedStateMachine):
         self.settled(self.run())
         self.sandbox.faults.clear()
 
+    @rule(point=st.integers(0, 120))
+    def run_that_is_killed(self, point: int) -> None:
+        """`kill -9` at a statement, a commit or a call; beyond the last one it lives to its end."""
+        self.store()
+        run = lambda: self.bench.sync(self.sandbox, removals=frozenset({"c"}))  # noqa: E731 - a forked process's
+        die(run, Path(self.temporary.name) / "said.txt", self.sandbox, point)
+
     def stale(self) -> set[str]:
         """Records that somebody deleted and whose row has changed since: they must be made anew, whole."""
         if not self.bench.rows("from duckdb_tables() where table_name = 'snapshot__c'"):
@@ -174,8 +189,8 @@ class Mirror(RuleBasedStateMachine):
         gone = self.forgotten - good.keys()
         if not gone:
             assert (one.counts.held, one.counts.unknown) == (0, 0), one
-            doubled = 2 * len(self.doubled & self.rows.keys())
-            assert one.counts.rejected == doubled, self.bench.failures()
+            bad = 2 * len(self.doubled & self.rows.keys()) + self.keyless
+            assert one.counts.rejected == bad, self.bench.failures()
         self.mirror_is_exact(good)
         calls = self.sandbox.log.total
         again = self.run()

@@ -258,3 +258,16 @@ def test_killed_during_the_second_create_of_a_note(project: Project) -> None:
     assert project.failures() == {"n-2": IN_DOUBT}
     assert outcome.counts("notes") == {"unknown": 1}
     assert subjects(project) == ["Memo 2", "Note 1", "Note 3"]
+
+
+def test_an_answer_that_counts_fewer_events_than_were_sent(project: Project) -> None:
+    """Somebody dropped events on the way and answered OK: which ones is not told, so none counts as received."""
+    project.sandbox.tenant.seed("companies", [{"name": "Acme", "externalId": "c-1"}])
+    project.model("usage", METRIC_BLOCK, METRICS, [metric(i) for i in range(1, 6)])
+    project.sandbox.faults.add(Fault(kind=FaultKind.LOST_ROWS, method="POST", path="/dimensiondata", rows=2))
+    outcome = project.sync(code=1)
+    assert outcome.counts("usage") == {"unknown": 5}
+    assert "counts 3 of 5 events" in project.query("select message from planhat_sync.failures limit 1")[0][0]
+    project.sync(read_back_after=0)
+    assert sorted(m["value"] for m in project.sandbox.tenant.metrics) == [1.0, 2.0, 3.0, 4.0, 5.0]
+    project.quiet()
