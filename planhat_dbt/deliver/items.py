@@ -188,8 +188,6 @@ class ItemWriter:
             inside = " || ".join(custom)
             opened = self._dialect.literal(',"custom":{')
             members += f" || case when {inside} = '' then '' else {opened} || substr({inside}, 2) || '}}' end"
-            # A part that is not plain makes its comparison NULL, so the row would lose all of them.
-            members += f" || substr({inside}, 1, 0)"
         return f"'{{' || substr({members}, 2) || '}}'"
 
     def _keys(self) -> list[str]:

@@ -108,7 +108,7 @@ def keep_learnt(
 
 def _done(learnt: Learnt, batches: Sequence[Batch]) -> list[tuple[str, str | None]]:
     ids = {i.key: i.planhat_id for o in learnt.outcomes for i in o.ids}
-    other = {e.row for o in learnt.outcomes for e in o.exceptions}
+    other = {row for o in learnt.outcomes for row in (*o.again, *(e.row for e in o.exceptions))}
     return [(r.key, ids.get(r.key)) for b in batches for r in b.rows if r.row not in other]
 
 
