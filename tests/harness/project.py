@@ -225,6 +225,12 @@ class Project:
             assert time.monotonic() < give_up
             time.sleep(0.01)
 
+    def wait_for_silence(self) -> None:
+        """Wait until the sandbox is done with calls that a killed command left under way."""
+        give_up = time.monotonic() + 5
+        while self.sandbox.log.total > self.sandbox.log.counts.total() and time.monotonic() < give_up:
+            time.sleep(0.01)
+
     def environment(self, env: Mapping[str, str | None] | None = None) -> dict[str, str]:
         """The variables a command sees."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PLANHAT_", "DBT_"))}

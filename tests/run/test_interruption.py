@@ -64,6 +64,7 @@ def test_killed_while_sending_records(project: Project, after: int) -> None:
     project.wait_for_calls(1 + after, process)  # the definitions of custom fields come first
     process.kill()
     process.communicate()
+    project.wait_for_silence()
     project.sandbox.faults.clear()
     time.sleep(SLOW)  # the call under way is applied although nobody hears of it
     outcome = project.sync()
@@ -104,6 +105,7 @@ def test_killed_while_sending_events(project: Project, after: int) -> None:
     project.wait_for_calls(after, process)
     process.kill()
     process.communicate()
+    project.wait_for_silence()
     project.sandbox.faults.clear()
     time.sleep(SLOW)
     outcome = project.sync(code=1)
@@ -143,6 +145,7 @@ def test_a_dead_holder_is_not_waited_for(project: Project) -> None:
     project.wait_for_calls(2, process)
     process.kill()
     process.communicate()
+    project.wait_for_silence()
     project.sandbox.faults.clear()
     assert project.query("select count(*) from planhat_sync.meta where setting = 'lease'") == [(1,)]
     project.sync()
