@@ -45,16 +45,16 @@ contract: $(READY)
 unit: $(READY)
 	$(BIN)/pytest -n auto
 
-# A test that fails leaves its lines to the page, which then tells of the fault.
+# The page is written whatever came of it: it tells of faults, too.
 crash-matrix: $(READY)
 	rm -rf .matrix && mkdir .matrix
-	-PLANHAT_DBT_CRASH_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/crash -k killed
-	$(BIN)/python tests/crash/page.py .matrix
+	PLANHAT_DBT_CRASH_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/crash -k killed; \
+	  ended=$$?; $(BIN)/python tests/crash/page.py crash .matrix && exit $$ended
 
 fault-matrix: $(READY)
 	rm -rf .matrix && mkdir .matrix
-	-PLANHAT_DBT_FAULT_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/faults -k any_fault
-	$(BIN)/python tests/faults/page.py .matrix
+	PLANHAT_DBT_FAULT_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/faults -k any_fault; \
+	  ended=$$?; $(BIN)/python tests/crash/page.py faults .matrix && exit $$ended
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks --write
@@ -64,4 +64,4 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) .demo .matrix .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -9,6 +9,7 @@ from planhat_dbt.declaration.types import Tests
 
 if TYPE_CHECKING:
     from planhat_dbt.artifacts import Manifest, RunResults
+    from planhat_dbt.artifacts.types import Test
     from planhat_dbt.declaration.types import Sync
 
 BUILDING: Final = frozenset(("build", "run", "retry", "seed", "snapshot"))
@@ -146,28 +147,22 @@ def _not_built(sync: Sync, results: RunResults, *, tested: bool, testable: bool)
     return Closed(f"model {name} was not built by the last dbt {command}")
 
 
-def _watched(sync: Sync) -> set[str]:
-    return {sync.model.unique_id, *(d for d in sync.model.depends_on if not d.startswith("source."))}
-
-
 def _own_tests(sync: Sync, manifest: Manifest) -> list[str]:
-    own = sync.model.unique_id
-    return [
-        t.unique_id
-        for t in manifest.tests
-        if (t.attached_node == own if t.attached_node else own in t.depends_on)
-    ]
+    return [t.unique_id for t in manifest.tests if _is_about(t, {sync.model.unique_id})]
+
+
+def _is_about(test: Test, nodes: set[str]) -> bool:
+    """Whether a test is declared on one of these nodes; a singular test is about all that it reads."""
+    return test.attached_node in nodes if test.attached_node else not nodes.isdisjoint(test.depends_on)
 
 
 def _failed_tests(sync: Sync, manifest: Manifest, results: RunResults) -> str:
-    watched = _watched(sync)
+    watched = {sync.model.unique_id, *(d for d in sync.model.depends_on if not d.startswith("source."))}
     bad = _FAILED_TESTS | {"warn"} if sync.tests is Tests.WARN else _FAILED_TESTS
     failed = []
     for test in manifest.tests:
         result = results.results.get(test.unique_id)
-        if result is None or result.status not in bad:
-            continue
-        if (test.attached_node in watched) if test.attached_node else watched & set(test.depends_on):
+        if result is not None and result.status in bad and _is_about(test, watched):
             failed.append(f"{test.name} ({result.status})")
     if not failed:
         return ""

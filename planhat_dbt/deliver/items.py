@@ -193,10 +193,9 @@ class ItemWriter:
     def _keys(self) -> list[str]:
         if not self._key_name:
             return [f"case when {_INSERT} then '' else {self._member('_id', 'p._planhat_id')} end"]
-        by_key = self._member(self._key_name, "p._key")
         if self._key_name == "_id":
-            by_key = self._member("_id", "coalesce(p._planhat_id, p._key)")
-            return [f"case when {_INSERT} then {self._member('_id', 'p._key')} else {by_key} end"]
+            return [self._member("_id", "coalesce(p._planhat_id, p._key)")]
+        by_key = self._member(self._key_name, "p._key")
         by_id = self._member("_id", "p._planhat_id")
         new_key = f"case when {self.rekeyed} then {by_key} else '' end"
         # Without its id, a new key would make another record: `payload` refuses that row.

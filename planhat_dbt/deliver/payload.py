@@ -97,40 +97,32 @@ class PayloadWriter:
         scoped = object_type.key_scope is Scope.COMPANY and not object_type.is_event
         company = object_type.company_field if scoped else ""
         self._company = self._positions.get(company)
-        self._items = self._item_writer(bound, dialect)
+        self.written = self._written(bound, dialect)
+        """What to fetch of rows that the warehouse writes itself: the batch, then what makes a `SentRow`, in order.
 
-    def _item_writer(self, bound: BoundSync, dialect: Dialect) -> ItemWriter | None:
-        """Whoever writes plain rows in the warehouse; None: a field has no plain values, or one name means two."""
-        items = [
+        The item is NULL where a value is not plain. None: a field has no plain values, or one name means two.
+        """
+
+    def _written(self, bound: BoundSync, dialect: Dialect) -> tuple[str, ...] | None:
+        fields = [
             FieldItem(dialect, b, source, f.name, f.empty, skip=f.skip_null)
             for b, f, source in zip(bound.fields, self._fields, self._select, strict=True)
         ]
         names = [f.name for f in self._fields if not f.custom]
         names += [*self._fixed, *([self._key_name] if self._key_name else []), "_id"]
-        twice = len(set(names)) + (self._key_name == "_id") < len(names)
-        if twice or not all(item.usable for item in items):
+        twice = len(set(names)) + self._key_is_id < len(names)
+        if twice or not all(field.usable for field in fields):
             return None
-        return ItemWriter(
+        items = ItemWriter(
             dialect,
-            items,
+            fields,
             fixed=self._fixed,
             key_name=self._key_name,
             match=self._match,
             company=self._company,
         )
-
-    @property
-    def written(self) -> tuple[str, ...] | None:
-        """What to fetch of rows that the warehouse writes itself: the batch, then what makes a `SentRow`, in order.
-
-        The item is NULL where a value is not plain. None: this sync has no plain rows.
-        """
-        if self._items is None:
-            return None
-        new_key = (
-            "1 = 0" if self._key_is_id else f"(coalesce(p._planhat_id, '') <> '' and {self._items.rekeyed})"
-        )
-        return ("p._batch", "p._row", "p._key", "p._operation", "p._planhat_id", self._items.text, new_key)
+        new_key = "1 = 0" if self._key_is_id else f"(coalesce(p._planhat_id, '') <> '' and {items.rekeyed})"
+        return ("p._batch", "p._row", "p._key", "p._operation", "p._planhat_id", items.text, new_key)
 
     @property
     def select(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 
@@ -147,7 +147,7 @@ class Caller:
         progress.waited += permit.paused
         started = time.monotonic()
         try:
-            exchange = self._transport.exchange(call.request)
+            exchange = self._exchange(call.request)
         except Fault as fault:
             progress.status = fault.status
             progress.doubt |= fault.sent and call.writes
@@ -165,14 +165,22 @@ class Caller:
             progress.doubt |= fault.sent and call.writes
             raise
 
+    def _exchange(self, request: Request) -> Exchange:
+        """Send, and take secrets out of the answer: it may echo them, and its words end up in tables and reports.
+
+        Raises:
+            Fault: No connection, or no complete answer.
+        """
+        exchange = self._transport.exchange(request)
+        return replace(exchange, body=self._endpoint.redact_bytes(exchange.body))
+
     def _judge(self, call: Call, progress: _Progress, exchange: Exchange) -> Answer:
         """Tell answers from failures by status, and by body where the status says it worked."""
         status = exchange.status
         answer = Answer(
             status=status,
             headers=exchange.headers,
-            # An answer may echo what was sent, and its words end up in tables and reports.
-            body=self._endpoint.redact_bytes(exchange.body),
+            body=exchange.body,
             attempts=progress.attempts,
             milliseconds=exchange.milliseconds,
             repeated=progress.doubt,
@@ -203,9 +211,6 @@ class Caller:
         if self._on_call is None:
             return
         redact, body = self._endpoint.redact_bytes, call.request.body
-        # A secret that straddles the bound is looked for beyond it before the cut.
-        window = RESPONSE_BOUND + self._endpoint.longest_secret()
-        response = exchange.body[:window] if exchange else b""
         self._on_call(
             CallRecord(
                 method=call.request.method,
@@ -215,7 +220,7 @@ class Caller:
                 attempt=progress.attempts,
                 request_bytes=len(body or b""),
                 request=None if body is None else redact(body),
-                response=redact(response)[:RESPONSE_BOUND],
+                response=exchange.body[:RESPONSE_BOUND] if exchange else b"",
                 error=self._endpoint.redact(error),
             )
         )

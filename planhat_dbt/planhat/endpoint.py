@@ -159,10 +159,6 @@ class Endpoint:
             return data
         return self.redact(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
-    def longest_secret(self) -> int:
-        """Characters of the longest form a secret can take in text: how far past a cut to look for it."""
-        return max((len(form) for form in _forms(self.token.reveal(), self.tenant_uuid.reveal())), default=0)
-
 
 def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -244,7 +240,8 @@ def _forms(token: str, tenant: str) -> tuple[str, ...]:
     for secret in (token, tenant):
         if secret:
             basic = base64.b64encode(f"{secret}:".encode()).decode()
-            forms |= {secret, basic, quote(secret, safe="")}
+            # Some write a slash in JSON as `\\/`.
+            forms |= {secret, basic, quote(secret, safe=""), secret.replace("/", "\\/")}
     if tenant:
         forms |= {tenant.lower(), tenant.upper()}
     return tuple(sorted(forms, key=len, reverse=True))

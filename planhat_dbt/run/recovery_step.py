@@ -82,6 +82,7 @@ def keep_learnt(
         RowOutcome(r.row, r.key, r.operation, RowStatus.HELD, "not_sent", "not sent whole: the run broke off")
         for b in batches
         for r in b.rows
+        if r.row in learnt.again
     ]
     recovery = Recovery(
         run_id=desk.journal.run_id,

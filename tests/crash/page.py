@@ -1,55 +1,116 @@
-"""The table of the crash matrix in `docs/reliability.md`: `python page.py FOLDER` writes it from what was seen."""
+"""The tables of `docs/reliability.md`: `python page.py crash|faults FOLDER` writes one from what was seen."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- crash matrix: made by `make crash-matrix` -->", "<!-- end of crash matrix -->"
-HEAD = ("scenario", "points", "exact after one `sync`", "told as unknown", "rows sent again, at most")
+Seen = Sequence[dict[str, Any]]
+"""The tallies of the scenarios, as JSON."""
 
 
-def table(found: list[dict[str, Any]]) -> str:
-    """The table, its sums, and the kinds of points."""
-    lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    for one in found:
+@dataclass(frozen=True)
+class Section:
+    """One table of the page, between two comments."""
+
+    name: str
+    head: tuple[str, ...]
+    lines: Callable[[Seen, Sequence[str]], list[str]]
+    """The lines of the table from what was seen and the names of its rows, sums last."""
+    bad: str
+    """What is counted as a fault."""
+    after: Callable[[Seen], str] = lambda _: ""
+    """What stands below the table."""
+
+    @property
+    def begin(self) -> str:
+        """The comment before it."""
+        return f"<!-- {self.name} matrix: made by `make {self.name}-matrix` -->"
+
+    @property
+    def end(self) -> str:
+        """The comment behind it."""
+        return f"<!-- end of {self.name} matrix -->"
+
+    def write(self, seen: Seen, names: Sequence[str]) -> None:
+        """Put the table into the page."""
+        faults = sum(len(one["faults"]) for one in seen)
+        table = ["| " + " | ".join(self.head) + " |", "|" + "---|" * len(self.head), *self.lines(seen, names)]
+        sums = f"{self.bad} something was lost, sent twice untold, or did not come to rest: **{faults}**."
+        told = self.after(seen)
+        text = "\n".join([*table, "", sums, *(["", told] if told else []), ""])
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(self.begin)
+        behind = rest.partition(self.end)[2]
+        PAGE.write_text(f"{before}{self.begin}\n{text}\n{self.end}{behind}", encoding="utf-8")
+
+    def documented(self) -> list[str]:
+        """The names of the rows on the page, in order."""
+        inside = PAGE.read_text(encoding="utf-8").partition(self.begin)[2].partition(self.end)[0]
+        rows = [
+            line.split(" | ")[0].removeprefix("| ") for line in inside.splitlines() if line.startswith("| ")
+        ]
+        return [name for name in rows if name != self.head[0] and not name.startswith("**")]
+
+
+def _crash_lines(seen: Seen, names: Sequence[str]) -> list[str]:
+    lines = []
+    for one in sorted(seen, key=lambda one: names.index(one["name"])):
         held = f"{one['held']} (≤ {one['most_held']} rows)" if one["held"] else "0"
         lines.append(f"| {one['name']} | {one['killed']} | {one['exact']} | {held} | {one['most_again']} |")
-    killed, exact, held = (sum(one[name] for one in found) for name in ("killed", "exact", "held"))
-    faults = sum(len(one["faults"]) for one in found)
-    lines.append(f"| **all** | **{killed:,}** | **{exact:,}** | **{held:,}** | |")
-    kinds = Counter(point for one in found for point in one["points"])
+    killed, exact, held = (sum(one[part] for one in seen) for part in ("killed", "exact", "held"))
+    return [*lines, f"| **all** | **{killed:,}** | **{exact:,}** | **{held:,}** | |"]
+
+
+def _crash_points(seen: Seen) -> str:
+    kinds = Counter(point for one in seen for point in one["points"])
     told = [
         f"`{name}` {number}" for name, number in sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
     ]
-    lost = f"Points after which something was lost, sent twice untold, or did not come to rest: **{faults}**."
-    return "\n".join(
-        [*lines, "", lost, "", "The points, and how often each was died at: " + ", ".join(told) + ".", ""]
-    )
+    return "The points, and how often each was died at: " + ", ".join(told) + "."
 
 
-def documented() -> list[str]:
-    """The scenarios of the table on the page, in order."""
-    inside = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    rows = [line.split(" | ")[0].removeprefix("| ") for line in inside.splitlines() if line.startswith("| ")]
-    return [name for name in rows if name != HEAD[0] and not name.startswith("**")]
+def _fault_lines(seen: Seen, names: Sequence[str]) -> list[str]:
+    parts = ("tried", "exact", "held")
+    lines = []
+    for name in names:
+        numbers = [sum(one[part].get(name, 0) for one in seen) for part in parts]
+        lines.append(f"| {name} | " + " | ".join(f"{number:,}" for number in numbers) + " |")
+    sums = [sum(sum(one[part].values()) for one in seen) for part in parts]
+    return [*lines, "| **all** | " + " | ".join(f"**{number:,}**" for number in sums) + " |"]
+
+
+CRASH = Section(
+    "crash",
+    ("scenario", "points", "exact after one `sync`", "told as unknown", "rows sent again, at most"),
+    _crash_lines,
+    "Points after which",
+    _crash_points,
+)
+FAULT = Section(
+    "fault",
+    ("fault", "struck", "exact after one more run at most", "told as unknown, exact once decided"),
+    _fault_lines,
+    "Cases in which",
+)
 
 
 def main() -> None:
-    """Write the table into the page."""
+    """Write one table into the page."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from crash.scenarios import SCENARIOS  # noqa: PLC0415 - the order of the lines
+    from faults.matrix import FAULTS  # noqa: PLC0415
 
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in Path(sys.argv[1]).glob("*.json")]
-    found.sort(key=lambda one: list(SCENARIOS).index(one["name"]))
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after}", encoding="utf-8")
+    from crash.scenarios import SCENARIOS  # noqa: PLC0415 - imported by themselves, the tests find their own way
+
+    kind, folder = sys.argv[1:]
+    seen = [json.loads(file.read_text(encoding="utf-8")) for file in Path(folder).glob("*.json")]
+    section, names = (CRASH, SCENARIOS) if kind == "crash" else (FAULT, FAULTS)
+    section.write(seen, list(names))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pytest
 from harness import Project
 from run.conftest import _running_sandbox, folder, planhat_sandbox, project, sandbox  # noqa: F401 - fixtures
 
-from crash.page import documented
+from crash.page import CRASH
 from crash.scenarios import SCENARIOS, Scenario
 from crash.trial import Trial
 
@@ -43,4 +43,4 @@ def sample(name: str, number: int) -> list[int]:
 
 
 def test_the_documented_table_is_of_these_scenarios() -> None:
-    assert documented() == list(SCENARIOS)
+    assert CRASH.documented() == list(SCENARIOS)

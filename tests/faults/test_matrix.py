@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from crash.page import FAULT
 from crash.scenarios import SCENARIOS, Scenario
 from harness import Project
 from run.conftest import _running_sandbox, folder, planhat_sandbox, project, sandbox  # noqa: F401 - fixtures
 
 from faults.matrix import FAULTS, FaultTrial
-from faults.page import documented
 from planhat_dbt.sandbox import FaultKind
 
 SAMPLE = 3
@@ -46,4 +46,4 @@ def test_every_kind_of_fault_strikes() -> None:
 
 
 def test_the_documented_table_is_of_these_faults() -> None:
-    assert documented() == list(FAULTS)
+    assert FAULT.documented() == list(FAULTS)

@@ -36,7 +36,8 @@ SPELT = {
 }
 ECHO = (
     f'{{"message": "bad token {TOKEN}", "headers": {{"authorization": "Bearer {TOKEN}"}}, "tenant": "{TENANT}", '
-    f'"basic": "{base64.b64encode(f"{TOKEN}:".encode()).decode()}", "url": "/x?token={quote(TOKEN, safe="")}"}}'
+    f'"basic": "{base64.b64encode(f"{TOKEN}:".encode()).decode()}", "url": "/x?token={quote(TOKEN, safe="")}", '
+    f'"slashed": "{TOKEN.replace("/", chr(92) + "/")}"}}'
 )
 LATE = f'{{"message": "{"x" * 4080} {TOKEN} {TENANT}"}}'
 """A secret that lies across the bound of what is kept."""
