@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types contract unit bench crash-matrix fault-matrix format clean
+.PHONY: help install demo test test-all lint types contract unit unit-postgres bench crash-matrix fault-matrix format clean
 
 help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
 	@echo "make test      lint, types, import contract, all tests"
+	@echo "make test-all  the same, and all that run on DuckDB once more on PostgreSQL (twenty minutes)"
 	@echo "make bench     measure it beside a hand-made script (about ten minutes)"
 	@echo "make crash-matrix  kill a sync at every point; make fault-matrix  every fault at every call"
 	@echo "make format    format the code"
@@ -32,6 +33,8 @@ demo: $(READY)
 
 test: lint types contract unit
 
+test-all: test unit-postgres
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,6 +47,11 @@ contract: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest -n auto
+
+# The server's binaries come from a package, its files are in memory, and it ends with the tests.
+unit-postgres: $(READY)
+	PLANHAT_DBT_TEST_ON=postgres $(BIN)/pytest -n auto tests/run tests/conformance tests/crash tests/faults \
+	  tests/core/test_machine.py tests/core/test_items.py
 
 # The page is written whatever came of it: it tells of faults, too.
 crash-matrix: $(READY)

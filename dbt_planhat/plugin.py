@@ -97,7 +97,8 @@ def _give_back_the_warehouse() -> None:
     from dbt.adapters.factory import FACTORY  # noqa: PLC0415 - only when it is needed
 
     for adapter in FACTORY.adapters.values():
-        adapter.connections.close_all_connections()
+        connections = adapter.connections
+        getattr(connections, "close_all_connections", connections.cleanup_all)()  # DuckDB's own; the others'
     gc.collect()
 
 

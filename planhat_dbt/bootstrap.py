@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from planhat_dbt.project import Project
     from planhat_dbt.seal import Seal
     from planhat_dbt.settings import ProjectSettings
+    from planhat_dbt.warehouse.port import Warehouse
+    from planhat_dbt.warehouse.profile import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,7 @@ def build_context(
     Raises:
         UsageError: Something of it is missing or wrong.
     """
-    from planhat_dbt.warehouse.duckdb import DuckDBWarehouse  # noqa: PLC0415 - not for commands that need none
-    from planhat_dbt.warehouse.profile import read_target  # noqa: PLC0415
+    from planhat_dbt.warehouse.profile import read_target  # noqa: PLC0415 - not for commands that need none
 
     loaded = load_checked(request)
     project, settings = loaded.project, loaded.project.settings
@@ -129,11 +130,33 @@ def build_context(
         invocation_id=(results.invocation_id if results else "") or loaded.manifest.invocation_id,
         syncs=syncs,
         all_syncs=loaded.declarations.syncs,
-        warehouse=DuckDBWarehouse(target, lock_wait=settings.duckdb_lock_wait, on_wait=on_wait),
+        warehouse=open_warehouse(target, settings, on_wait=on_wait),
         chosen=bool(request.select),
         git_sha=_git_sha(project.directory),
         overrides=overrides,
     )
+
+
+def open_warehouse(
+    target: Target, settings: ProjectSettings, *, on_wait: Callable[[str], None] | None = None
+) -> Warehouse:
+    """Pick the warehouse of a target; only what it needs is imported, and nothing is connected yet.
+
+    Raises:
+        UsageError: Its adapter is not installed, or the profile does not fit it.
+    """
+    from planhat_dbt.warehouse.profile import DuckDBTarget  # noqa: PLC0415
+
+    if isinstance(target, DuckDBTarget):
+        from planhat_dbt.warehouse.duckdb import DuckDBWarehouse  # noqa: PLC0415
+
+        return DuckDBWarehouse(target, lock_wait=settings.duckdb_lock_wait, on_wait=on_wait)
+    from planhat_dbt.warehouse.dbt_adapter import Adapter  # noqa: PLC0415
+
+    adapter = Adapter(target)
+    from planhat_dbt.warehouse.postgres import PostgresWarehouse  # noqa: PLC0415 - its driver comes with the adapter
+
+    return PostgresWarehouse(adapter.database, adapter.connect, lock_wait=settings.duckdb_lock_wait)
 
 
 def sealed_context(context: Context, seal: Seal) -> Context:

@@ -16,6 +16,7 @@ from planhat_dbt.compare.numbering import (
     CREATE_BATCH_ROWS,
     CREATE_BATCHES_FROM,
     DELETE_BATCHES_FROM,
+    INDEXED,
 )
 from planhat_dbt.compare.searches import Search, in_need_of_lookup, people_searches, record_searches
 from planhat_dbt.compare.settle import settled_plan
@@ -26,6 +27,7 @@ __all__ = [
     "CREATE_BATCHES_FROM",
     "CREATE_BATCH_ROWS",
     "DELETE_BATCHES_FROM",
+    "INDEXED",
     "Comparison",
     "Search",
     "create_plan",

@@ -144,7 +144,7 @@ class Changes:
         if self._sync.on_removed is OnRemoved.CLEAR:
             clears = [
                 f"case when o_{i} is not null or _prior = 'existing' "
-                f"then {part(json_name(f.mapping.target), 'null', f'o_{i}', f)} else '' end"
+                f"then {part(json_name(f.mapping.target), f'cast(null as {f.stored_type})', f'o_{i}', f)} else '' end"
                 for i, f in enumerate(self._fields)
                 if f in self.clearable()
             ]

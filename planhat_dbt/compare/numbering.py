@@ -35,6 +35,9 @@ PLAN_COLUMNS: Final = (
 )
 """The columns of every `plan__<sync>` before its mapped columns."""
 
+INDEXED: Final = ("_batch", "_row")
+"""The columns by which rows of a plan table are found."""
+
 
 def phase(*, single_creates: bool) -> str:
     """The way a row travels, as a number: 1 bulk, 2 clears, 3 deletes, 4 single creates, 0 not at all."""

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from planhat_dbt.binding import BindingError, BoundSync, bind
-from planhat_dbt.compare import CREATE_BATCH_ROWS, Comparison, create_plan, drop_plan, in_need_of_lookup
+from planhat_dbt.compare import (
+    CREATE_BATCH_ROWS,
+    INDEXED,
+    Comparison,
+    create_plan,
+    drop_plan,
+    in_need_of_lookup,
+)
 from planhat_dbt.declaration import missing_columns
 from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
@@ -117,7 +124,7 @@ def _columns(session: Session, sync: Sync, context: Context) -> tuple[Column, ..
     except FailedError as error:  # such as a view whose source has lost a column
         raise FailedError(
             f"Sync {sync.name}: {relation} cannot be read. {error.message}",
-            hint=f"Nothing was sent. To build it anew, {_next_step(sync, context)}.",
+            hint=error.hint or f"Nothing was sent. To build it anew, {_next_step(sync, context)}.",
         ) from error
 
 
@@ -261,6 +268,7 @@ def compare(
     )
     session.execute(drop_plan(tables, sync.name))
     session.execute(create_plan(tables, comparison))
+    session.index(tables.plan(sync.name), *INDEXED)
     plan, had_prior = _count(session, tables, comparison, single_creates=comparison.single_creates)
     if plan.unknown and reads_back(sync, context.settings):
         plan = replace(plan, to_read_back=Doubts(tables, bound).count(session))

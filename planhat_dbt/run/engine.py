@@ -328,7 +328,7 @@ class Run:
         try:
             return step(desk, entry)
         except FailedError as error:
-            entry.status, entry.reason = Status.FAILED, error.message
+            entry.status, entry.reason = Status.FAILED, " ".join(filter(None, (error.message, error.hint)))
             return error if self._context.overrides.fail_fast else None
         except RefusedError as error:
             entry.status, entry.reason = Status.FAILED, error.message
@@ -388,7 +388,7 @@ class Run:
             entry.status, entry.reason = Status.INTERRUPTED, error.message
             return error
         except FailedError as error:
-            entry.status, entry.reason = Status.FAILED, error.message
+            entry.status, entry.reason = Status.FAILED, " ".join(filter(None, (error.message, error.hint)))
             unreachable = isinstance(error, NotSentError) and error.status is None
             ends_run = unreachable or isinstance(error, AccessDeniedError)
             return error if ends_run or self._context.overrides.fail_fast else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.compare import (
+    INDEXED,
     drop_plan,
     former_searches,
     people_searches,
@@ -125,6 +126,7 @@ class _LookUp:
                 desk.lease.renew(session)
                 session.execute(drop_plan(desk.tables, sync.name))
                 session.execute(f"create table {desk.tables.plan(sync.name)} as select * from {_SETTLED}")
+                session.index(desk.tables.plan(sync.name), *INDEXED)
 
 
 if TYPE_CHECKING:

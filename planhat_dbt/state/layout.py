@@ -223,8 +223,7 @@ def ensure_tables(session: Session, tables: StateTables, present: dict[str, tupl
             _check_layout(tables, name, [c for c, _ in columns], present[name])
     if all(name in present for name in TABLES):
         return
-    quote = tables.dialect.quote
-    session.execute(f"create schema if not exists {quote(tables.database)}.{quote(tables.schema)}")
+    session.execute(tables.dialect.create_schema(tables.database, tables.schema))
     with session.transaction():
         for name, columns in TABLES.items():
             if name not in present:

@@ -80,6 +80,7 @@ class Lease:
             RefusedError: Another run holds it.
         """
         with session.transaction():
+            session.lock(self._tables.meta)  # of two runs that begin at once, one sees the other's
             other = self._read(session)
             if other and other.run_id != self._holder.run_id and other.alive:
                 raise RefusedError(
@@ -94,6 +95,7 @@ class Lease:
         Raises:
             RefusedError: Another run has taken over.
         """
+        session.lock(self._tables.meta)
         other = self._read(session)
         if other is None or other.run_id != self._holder.run_id:
             taker = str(other) if other else "nobody (the lease row is gone)"
@@ -106,6 +108,7 @@ class Lease:
     def give_back(self, session: Session) -> None:
         """End the lease, if it is still ours."""
         with session.transaction():
+            session.lock(self._tables.meta)
             other = self._read(session)
             if other and other.run_id == self._holder.run_id:
                 session.execute(f"delete from {self._tables.meta} where setting = '{_SETTING}'")

@@ -169,6 +169,7 @@ def _create(session: Session, tables: StateTables, bound: BoundSync) -> None:
     mapped = "".join(f", {quote(f.name)} {f.stored_type}" for f in bound.fields)
     own = (*SNAPSHOT_COLUMNS, *([(TIME_COLUMN, "timestamp")] if bound.event_time else []))
     session.execute(f"create table {tables.snapshot(bound.name)} ({tables.definition(own)}{mapped})")
+    session.index(tables.snapshot(bound.name), "_key")
 
 
 def _migrate(
@@ -189,8 +190,10 @@ def _migrate(
         if field.name in narrow:
             since, change = version, "replace"
         if change == "retype":
+            assert old is not None  # noqa: S101 - there is something to convert
+            value = tables.dialect.converted(quote(field.name), old.type, field.stored_type)
             statements.append(
-                f"alter table {table} alter column {quote(field.name)} type {field.stored_type}"
+                f"alter table {table} alter column {quote(field.name)} type {field.stored_type} using {value}"
             )
         elif change == "replace":
             if field.name in columns:

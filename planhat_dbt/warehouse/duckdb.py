@@ -17,6 +17,7 @@ import duckdb
 
 from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.warehouse.duckdb_dialect import DuckDBDialect
+from planhat_dbt.warehouse.error import WarehouseError, first_line
 from planhat_dbt.warehouse.port import Column, Row
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class DuckDBSession:
         except duckdb.BinderException as error:
             if "does not exist" in str(error):
                 return None
-            raise WarehouseError(_first_line(error)) from error
+            raise WarehouseError(first_line(error)) from error
         except duckdb.Error as error:
-            raise WarehouseError(_first_line(error)) from error
+            raise WarehouseError(first_line(error)) from error
         return tuple(Column(name, kind, self._dialect.kind(kind)) for name, kind, *_ in found)
 
     def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
@@ -99,6 +100,12 @@ class DuckDBSession:
         ):
             found.setdefault(table, []).append(Column(name, kind, self._dialect.kind(kind)))
         return {table: tuple(columns) for table, columns in found.items()}
+
+    def lock(self, table: str) -> None:
+        """Nothing to do: one process writes, and of two transactions that meet, one fails."""
+
+    def index(self, table: str, *columns: str) -> None:
+        """Nothing to do: a scan is as quick."""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -230,7 +237,7 @@ class DuckDBWarehouse:
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise FailedError(
-                        f"DuckDB cannot open {path}: {_first_line(error)}",
+                        f"DuckDB cannot open {path}: {first_line(error)}",
                         hint="A file written by a newer DuckDB needs that version: `pip install -U duckdb`.",
                     ) from error
                 if time.monotonic() >= give_up:
@@ -244,7 +251,7 @@ class DuckDBWarehouse:
                 told = True
                 time.sleep(_RETRY_SECONDS)
             except duckdb.Error as error:
-                raise FailedError(f"DuckDB cannot open {path}: {_first_line(error)}") from error
+                raise FailedError(f"DuckDB cannot open {path}: {first_line(error)}") from error
 
 
 @contextmanager
@@ -252,14 +259,7 @@ def _named_failures() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise WarehouseError(_first_line(error)) from error
-
-
-class WarehouseError(FailedError):
-    """A statement failed in the warehouse."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(f"The warehouse refused a statement: {message}")
+        raise WarehouseError(first_line(error)) from error
 
 
 def _holder(error: duckdb.IOException) -> str:
@@ -267,7 +267,3 @@ def _holder(error: duckdb.IOException) -> str:
     if not found:
         return "another program"
     return f"{Path(found['program']).name} (PID {found['pid']})"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

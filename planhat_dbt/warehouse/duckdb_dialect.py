@@ -55,6 +55,10 @@ class DuckDBDialect:
         """Write a text literal."""
         return types.literal(text)
 
+    def create_schema(self, database: str, schema: str) -> str:
+        """In the database named."""
+        return f"create schema if not exists {self.quote(database)}.{self.quote(schema)}"
+
     def kind(self, type_name: str) -> ColumnKind:
         """Classify a type by the name DuckDB prints; nested values are as good as what is inside."""
         parsed = types.parse(type_name)
@@ -141,6 +145,10 @@ class DuckDBDialect:
             text = f"try_cast(cast({there} as varchar) as {old}) is not distinct from {expression}"
             return f"({text} or coalesce({expression} = try_cast({there} as {old}), false))"
         return f"try_cast({there} as {old}) is not distinct from {expression}"
+
+    def converted(self, expression: str, old: str, new: str) -> str:  # noqa: ARG002 - other engines need it
+        """A cast."""
+        return f"cast({expression} as {new})"
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, infinite and far-off times, and whole kinds without a JSON form."""

@@ -91,6 +91,9 @@ class Dialect(Protocol):
     def literal(self, text: str) -> str:
         """Write a text literal, escaping what must be."""
 
+    def create_schema(self, database: str, schema: str) -> str:
+        """Write the statement that makes a schema unless it exists."""
+
     def kind(self, type_name: str) -> ColumnKind:
         """Classify a column type by the name the engine prints."""
 
@@ -129,6 +132,9 @@ class Dialect(Protocol):
 
     def fits(self, expression: str, old: str, new: str) -> str:
         """Test whether a value of the old type, or NULL, is the same value in the new one."""
+
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """Cast a value of the old type, that fits, to the new one."""
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """Test for stored values that JSON or Planhat cannot carry; None: there are none in this type."""
@@ -172,6 +178,12 @@ class Session(Protocol):
 
     def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
         """Describe all tables of a schema, by name; empty if there is no such schema."""
+
+    def lock(self, table: str) -> None:
+        """Keep other sessions from writing a table until the transaction ends, where several can write at all."""
+
+    def index(self, table: str, *columns: str) -> None:
+        """Make rows of a new table quick to find by each of these columns, where scans are too slow for it."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commit what is done inside, or nothing of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,8 @@ from planhat_dbt.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+SUPPORTED: Final = ("duckdb", "postgres")
+"""Types of targets that can be opened."""
 _PLAIN: Final = frozenset(
     [
         "type",
@@ -54,6 +56,25 @@ class DuckDBTarget:
         return ":" in self.path and not Path(self.path).drive
 
 
+@dataclass(frozen=True, slots=True)
+class AdapterTarget:
+    """A target that is reached through its dbt adapter."""
+
+    name: str
+    """The dbt target, e.g. `prod`."""
+    type: str
+    """Which adapter, e.g. `postgres`."""
+    output: Mapping[str, Any] = field(repr=False)
+    """What the profile says, rendered; it holds secrets."""
+    file: str = ""
+    """Where it says so."""
+    default: str = ""
+    """The target that dbt takes where none is named."""
+
+
+Target = DuckDBTarget | AdapterTarget
+
+
 def read_target(
     profile: str,
     project_dir: Path,
@@ -61,11 +82,11 @@ def read_target(
     *,
     profiles_dir: Path | None = None,
     target: str | None = None,
-) -> DuckDBTarget:
+) -> Target:
     """Find `profiles.yml` as dbt does and read one target of one profile.
 
     Raises:
-        UsageError: No such file, profile or target, or one that cannot be opened natively.
+        UsageError: No such file, profile or target, or one that cannot be opened.
     """
     file = _find(project_dir, environ, profiles_dir)
     profiles = _load(file, environ)
@@ -86,7 +107,7 @@ def read_target(
             f"Profile {profile!r} in {file} has no target {name!r} (it has: {known}).",
             hint="Name one of them with --target.",
         )
-    return replace(_duckdb_target(name, outputs[name], file, project_dir), default=default)
+    return replace(_target(name, outputs[name], file, project_dir), default=default)
 
 
 _PROFILE_HINT: Final = (
@@ -177,13 +198,19 @@ def _render_text(text: str, file: Path, environ: Mapping[str, str]) -> Any:
         ) from None
 
 
-def _duckdb_target(name: str, output: Any, file: Path, project_dir: Path) -> DuckDBTarget:
-    if not isinstance(output, dict) or output.get("type") != "duckdb":
-        kind = output.get("type") if isinstance(output, dict) else None
+def _target(name: str, output: Any, file: Path, project_dir: Path) -> Target:
+    kind = output.get("type") if isinstance(output, dict) else None
+    if kind not in SUPPORTED:
         raise UsageError(
-            f"Target {name!r} in {file} is of type {kind!r}; this version reads DuckDB targets.",
-            hint="Name a DuckDB target with --target.",
+            f"Target {name!r} in {file} is of type {kind!r}; this version opens {' and '.join(SUPPORTED)}.",
+            hint="Name another target with --target.",
         )
+    if kind == "duckdb":
+        return _duckdb_target(name, output, file, project_dir)
+    return AdapterTarget(name, kind, output, str(file))
+
+
+def _duckdb_target(name: str, output: Mapping[str, Any], file: Path, project_dir: Path) -> DuckDBTarget:
     shapes = (
         ("path", str),
         ("settings", dict),

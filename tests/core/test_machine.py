@@ -172,7 +172,9 @@ class Mirror(RuleBasedStateMachine):
 
     def stale(self) -> set[str]:
         """Records that somebody deleted and whose row has changed since: they must be made anew, whole."""
-        if not self.bench.rows("from duckdb_tables() where table_name = 'snapshot__c'"):
+        if not self.bench.rows(
+            "select 1 as found from information_schema.tables where table_name = 'snapshot__c'"
+        ):
             return set()
         known = self.bench.snapshot("c")
         rows = {k: known[k] for k in self.forgotten & self.rows.keys() & known.keys() - self.doubled}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import yaml
+from harness.warehouses import warehouse
 
 from planhat_dbt.artifacts import read_manifest
 from planhat_dbt.binding import BoundSync, bind
@@ -27,8 +27,7 @@ from planhat_dbt.settings import ProjectSettings
 from planhat_dbt.state.journal import Journal, Window, utc_now
 from planhat_dbt.state.layout import StateTables, ensure_tables, existing_tables
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot
-from planhat_dbt.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
-from planhat_dbt.warehouse.profile import DuckDBTarget
+from planhat_dbt.warehouse.port import Session
 
 FAST = ClientSettings(
     max_tries=3,
@@ -50,8 +49,8 @@ class Bench:
         self.folder = folder
         self.path = folder / "shop.duckdb"
         self.settings = ProjectSettings(**(settings or {}))
-        duckdb.connect(str(self.path)).close()
-        self.warehouse = DuckDBWarehouse(DuckDBTarget("dev", str(self.path), "shop"), lock_wait=5.0)
+        self.place = warehouse(folder)
+        self.warehouse = self.place.opened
         self.declarations = Declarations((), ())
         self.runs = 0
         self.clock = utc_now
@@ -77,14 +76,8 @@ class Bench:
     def table(self, name: str, query: str) -> None:
         self.sql(f'create or replace table "{name}" as {query}')
 
-    @contextmanager
-    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        connection = duckdb.connect(str(self.path))
-        try:
-            connection.execute("set timezone = 'UTC'")
-            yield connection
-        finally:
-            connection.close()
+    def _connection(self) -> AbstractContextManager[Any]:
+        return self.place.connect()
 
     # -- declarations
 
@@ -101,10 +94,10 @@ class Bench:
                     "resource_type": "model",
                     "name": name,
                     "package_name": "shop",
-                    "database": "shop",
+                    "database": self.place.database,
                     "schema": "main",
                     "alias": name,
-                    "relation_name": f'"shop"."main"."{name}"',
+                    "relation_name": f'"{self.place.database}"."main"."{name}"',
                     "original_file_path": f"models/{name}.sql",
                     "config": {"materialized": "table", "meta": {"planhat": block}},
                 }
@@ -125,20 +118,20 @@ class Bench:
 
     @property
     def tables(self) -> StateTables:
-        return StateTables(self.warehouse.dialect, "shop", self.settings.state_schema)
+        return StateTables(self.warehouse.dialect, self.place.database, self.settings.state_schema)
 
     @contextmanager
-    def session(self) -> Iterator[DuckDBSession]:
+    def session(self) -> Iterator[Session]:
         with self.warehouse.open() as session:
             yield session
 
-    def bound(self, session: DuckDBSession, name: str) -> BoundSync:
+    def bound(self, session: Session, name: str) -> BoundSync:
         sync = self.sync_named(name)
         columns = session.columns(sync.model.relation.rendered)
         assert columns is not None
         return bind(sync, columns, self.warehouse.dialect)
 
-    def ensure(self, session: DuckDBSession, name: str, **more: Any) -> MappingRecord:
+    def ensure(self, session: Session, name: str, **more: Any) -> MappingRecord:
         ensure_tables(session, self.tables, existing_tables(session, self.tables))
         present = existing_tables(session, self.tables)
         return ensure_snapshot(session, self.tables, self.bound(session, name), present, **more)

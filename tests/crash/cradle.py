@@ -19,16 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from harness import Project
+from harness.warehouses import ON
 
 from planhat_dbt.cli.main import main
 from planhat_dbt.planhat.transport import Transport
 from planhat_dbt.sandbox import Sandbox
 from planhat_dbt.warehouse.duckdb import DuckDBSession
+from planhat_dbt.warehouse.postgres import PostgresSession
 
 _WRITES = re.compile(
     r"\s*(insert into|delete from|update|create table|drop table(?: if exists)?|alter table)\s+(\S+)"
 )
 _LIVED = 77
+SESSION: Any = PostgresSession if ON == "postgres" else DuckDBSession
 
 
 class Tape:
@@ -46,7 +49,7 @@ class Tape:
     def install(self) -> None:
         """Listen to everything that is written and called from now on; in a forked process only."""
         tape = self
-        execute, insert, transaction = DuckDBSession.execute, DuckDBSession.insert, DuckDBSession.transaction
+        execute, insert, transaction = SESSION.execute, SESSION.insert, SESSION.transaction
         exchange, read = Transport.exchange, Transport._read
 
         def noted_execute(session: Any, sql: str, *rest: Any) -> None:
@@ -76,9 +79,9 @@ class Tape:
             tape.point(f"{response.request.method} applied, answer not read")
             return read(transport, response)
 
-        DuckDBSession.execute = noted_execute  # type: ignore[method-assign]
-        DuckDBSession.insert = noted_insert  # type: ignore[method-assign]
-        DuckDBSession.transaction = noted_transaction  # type: ignore[method-assign]
+        SESSION.execute = noted_execute  # type: ignore[method-assign]
+        SESSION.insert = noted_insert  # type: ignore[method-assign]
+        SESSION.transaction = noted_transaction  # type: ignore[method-assign]
         Transport.exchange = noted_exchange  # type: ignore[method-assign]
         Transport._read = noted_read  # type: ignore[method-assign]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from typing import Any
 
 from harness import Outcome, Project
@@ -20,8 +19,7 @@ class Scene:
         self.project = project
         project.settings(**settings, **scenario.settings)
         scenario.before(project)
-        self._file = project.directory / "start.duckdb"
-        shutil.copyfile(project.file, self._file)
+        project.warehouse.save()
         self._tenant = self._taken()
 
     def _taken(self) -> dict[str, Any]:
@@ -40,8 +38,7 @@ class Scene:
     def start_over(self) -> None:
         """Put warehouse and Planhat back to the start."""
         project, tenant = self.project, self.project.sandbox.tenant
-        project.file.with_suffix(".duckdb.wal").unlink(missing_ok=True)
-        shutil.copyfile(self._file, project.file)
+        project.warehouse.restore()
         project.sandbox.faults.clear()
         project.sandbox.log.clear()
         project.sandbox.quota.restart()

@@ -10,18 +10,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
-import duckdb
 import yaml
 
 from harness import artifacts
 from harness.artifacts import ModelNode, TestNode
 from harness.outcome import COUNTS, Outcome, Row
+from harness.warehouses import warehouse
 from planhat_dbt.cli.main import main
 from planhat_dbt.sandbox import Sandbox
 
@@ -36,7 +36,7 @@ QUICK = {"max_wait": 4, "duckdb_lock_wait": 5, "read_timeout": 5}
 class Project:
     """One project in a folder of its own, and the sandbox it feeds."""
 
-    def __init__(self, directory: Path, sandbox: Sandbox) -> None:
+    def __init__(self, directory: Path, sandbox: Sandbox, on: str | None = None) -> None:
         self.directory = directory
         self.sandbox = sandbox
         self.target = directory / "target"
@@ -45,10 +45,10 @@ class Project:
         self.env: dict[str, str] = dict(sandbox.environment)
         self.target.mkdir(parents=True)
         self.settings()
-        profile = {"type": "duckdb", "path": str(self.file), "threads": 1}
+        self.warehouse = warehouse(directory, on)
+        profile = self.warehouse.profile
         outputs = {"dev": profile, "prod": dict(profile)}
         self._write_yaml("profiles.yml", {"shop": {"target": "dev", "outputs": outputs}})
-        self.sql("select 1")
 
     # -- what dbt leaves behind
 
@@ -104,32 +104,16 @@ class Project:
         ended = {m.unique_id: (statuses or {}).get(m.name, "success") for m in self.models.values()}
         ended |= {t.unique_id: t.status for t in tests}
         ended = {unique_id: status for unique_id, status in ended.items() if status}
-        manifest = artifacts.manifest(self.models.values(), tests, DATABASE, invocation, now)
+        manifest = artifacts.manifest(self.models.values(), tests, self.warehouse.database, invocation, now)
         (self.target / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         results = artifacts.run_results(ended, args, invocation, now)
         (self.target / "run_results.json").write_text(json.dumps(results), encoding="utf-8")
 
     # -- the warehouse
 
-    @contextlib.contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The project's DuckDB file; waits for a run that holds it."""
-        connection = self._opened()
-        try:
-            connection.execute("set timezone = 'UTC'")
-            yield connection
-        finally:
-            connection.close()
-
-    def _opened(self) -> duckdb.DuckDBPyConnection:
-        give_up = time.monotonic() + 10
-        while True:
-            try:
-                return duckdb.connect(str(self.file))
-            except duckdb.IOException:
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(0.02)
+    def connect(self) -> contextlib.AbstractContextManager[Any]:
+        """The project's warehouse, as a person connects to it; a run that holds it is waited for."""
+        return self.warehouse.connect()
 
     def sql(self, *statements: str) -> None:
         """Run statements in the warehouse."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from harness import Project
+from harness.warehouses import ON
 
 from run.shop import COMPANIES, COMPANY_COLUMNS, add_companies, mirrors
 from run.test_events import METRIC_BLOCK, METRICS
@@ -161,6 +162,8 @@ MISTAKES = [
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
 def test_mistakes(project: Project, mistake: Mistake) -> None:
+    if mistake.name == "no warehouse file" and ON != "duckdb":
+        pytest.skip("of DuckDB's file")
     add_companies(project, 2)
     mistake.act(project)
     outcome = project.cli("sync", *mistake.arguments, env=mistake.env)
@@ -186,11 +189,12 @@ def test_a_foreign_table_is_left_as_it_is(project: Project) -> None:
     add_companies(project, 1)
     project.sql("create schema planhat_sync", "create table planhat_sync.runs (note varchar)")
     assert project.cli("sync").code == 2
-    assert project.query("describe planhat_sync.runs")[0][0] == "note"
+    assert project.query("select * from planhat_sync.runs") == []
     assert project.cli("sync", "--vars", "{planhat: {schema: other_state}}").code == 0
 
 
 @pytest.mark.parametrize("let_go", [False, True])
+@pytest.mark.duckdb("PostgreSQL has no file to lock")
 def test_a_locked_warehouse_file_is_waited_for_then_its_holder_named(project: Project, let_go: bool) -> None:
     add_companies(project, 2)
     code = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from harness import Project, Row
+from harness.warehouses import ON
 
 BLOCK: Row = {
     "object": "company",
@@ -44,10 +45,12 @@ CASES = [
 
 @pytest.mark.parametrize(("kind", "before", "after", "changed"), CASES)
 def test_comparison(project: Project, kind: str, before: str, after: str, changed: bool) -> None:
+    if ON != "duckdb" and "struct" in kind:
+        pytest.skip("a type of its own elsewhere")
     project.model("values", BLOCK, {"id": "varchar", "value": kind})
-    project.sql(f"insert into values values ('c-1', {before}), ('c-2', {before})")
+    project.sql(f"insert into \"values\" values ('c-1', {before}), ('c-2', {before})")
     project.sync()
-    project.sql(f"update values set value = {after} where id = 'c-2'")
+    project.sql(f"update \"values\" set value = {after} where id = 'c-2'")
     outcome = project.sync()
     assert [row["custom"].keys() for row in outcome.sent("/companies")] == [{"Value"}] * changed
     assert outcome.status("values") == ("success" if changed else "nothing_to_do")
@@ -72,8 +75,10 @@ def test_comparison(project: Project, kind: str, before: str, after: str, change
     ],
 )
 def test_what_is_sent(project: Project, kind: str, value: str, sent: object) -> None:
+    if ON != "duckdb" and "struct" in kind:
+        pytest.skip("a type of its own elsewhere")
     project.model("values", BLOCK, {"id": "varchar", "value": kind})
-    project.sql(f"insert into values values ('c-1', {value})")
+    project.sql(f"insert into \"values\" values ('c-1', {value})")
     outcome = project.sync(code=None)
     if isinstance(
         sent, dict
@@ -96,7 +101,7 @@ def test_what_is_sent(project: Project, kind: str, value: str, sent: object) -> 
 def test_keys_are_text(project: Project, kind: str, value: str, key: str) -> None:
     block = {**BLOCK, "fields": {"name": "name"}}
     project.model("values", block, {"id": kind, "name": "varchar"})
-    project.sql(f"insert into values values ({value}, 'Acme')")
+    project.sql(f"insert into \"values\" values ({value}, 'Acme')")
     assert project.sync().sent("/companies") == [{"externalId": key, "name": "Acme"}]
     project.quiet()
 
@@ -105,7 +110,7 @@ def test_keys_survive_a_change_of_type(project: Project) -> None:
     block = {**BLOCK, "fields": {"name": "name"}}
     for kind in ("integer", "bigint", "double", "decimal(10,2)", "varchar"):
         project.model("values", block, {"id": kind, "name": "varchar"})
-        project.sql("insert into values values (7, 'Acme')")
+        project.sql("insert into \"values\" values (7, 'Acme')")
         project.sync()
     assert len(project.sandbox.tenant.records("companies")) == 1
     project.quiet()

@@ -56,6 +56,7 @@ def test_it_is_renewed_while_a_call_is_under_way(project: Project, waiting: subp
     project.quiet()
 
 
+@pytest.mark.duckdb("PostgreSQL has no file to lock")
 def test_a_file_that_others_hold_costs_nothing_but_beats(
     project: Project, waiting: subprocess.Popen[str]
 ) -> None:

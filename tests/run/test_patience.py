@@ -49,7 +49,11 @@ def test_a_waiting_row_is_told_and_costs_no_call(project: Project) -> None:
     told = project.cli("failures").told
     assert "company not found" in told
     assert "tried again by the next run" in told
-    project.sql("insert into endusers select * replace ('u-9' as id) from endusers where id = 'u-1'")
+    project.sql(
+        "create table more as select * from endusers where id = 'u-1'",
+        "update more set id = 'u-9'",
+        "insert into endusers select * from more",
+    )
     assert [r["externalId"] for r in project.sync(code=1).sent("/endusers")] == ["u-3", "u-9"]
     assert "tried again after 3 runs; changed, at once" in project.cli("failures").told
 

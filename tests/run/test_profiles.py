@@ -115,6 +115,7 @@ KEYS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.duckdb("of DuckDB's files and names")
 @pytest.mark.parametrize(("more", "word"), KEYS.values(), ids=KEYS)
 def test_a_target_that_cannot_be_opened(project: Project, more: dict[str, Any], word: str) -> None:
     add_companies(project, 1)
@@ -134,6 +135,7 @@ OTHER_SYNC: Row = {
 }
 
 
+@pytest.mark.duckdb("of DuckDB's files and names")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -172,6 +174,7 @@ def synced(project: Project) -> Outcome:
     return outcome
 
 
+@pytest.mark.duckdb("of DuckDB's files and names")
 def test_the_state_schema_may_be_spelt_otherwise(project: Project) -> None:
     project.settings(schema="Planhat_State")
     add_companies(project, 3, on_removed="delete")
@@ -183,7 +186,7 @@ def test_the_state_schema_may_be_spelt_otherwise(project: Project) -> None:
     project.settings(schema="planhat_state")
     assert synced(project).counts("companies") == {"deleted": 1}
     assert project.query(
-        "select count(distinct schema_name) from duckdb_tables() where lower(schema_name) = 'planhat_state'"
+        "select count(distinct table_schema) from information_schema.tables where lower(table_schema) = 'planhat_state'"
     ) == [(1,)]
     assert project.query("select count(*) from planhat_state.runs") == [(5,)]
     assert mirrors(project)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from harness import Project
+from harness.postgres import server
+from harness.warehouses import ON
 
 from planhat_dbt.sandbox import Fault, FaultKind
 
@@ -57,7 +59,14 @@ def kept(project: Project) -> list[Path]:
 
 @contextlib.contextmanager
 def locked(project: Project) -> Iterator[None]:
-    """Another program opens the file, and keeps it."""
+    """Another program opens the file, and keeps it; a server is down for a while."""
+    if ON == "postgres":
+        server().stop()
+        try:
+            yield
+        finally:
+            server().start()
+        return
     with project.connect():
         pass
     code = (
@@ -220,6 +229,7 @@ def test_records_are_compared_anew_when_the_plan_is_gone(project: Project) -> No
     project.quiet()
 
 
+@pytest.mark.duckdb("of DuckDB's file")
 def test_a_full_disk(project: Project) -> None:
     """The database file cannot grow, sooner or later in a run; what is small can still be written."""
     rows = [(f"c{i}", f"{i} " + "".join(f"{(i * k) % 997:03d}" for k in range(150))) for i in range(20_000)]
@@ -257,6 +267,7 @@ def limited_sync(project: Project, limit: int) -> subprocess.CompletedProcess[st
     )  # fmt: skip
 
 
+@pytest.mark.duckdb("of DuckDB's file")
 def test_a_file_that_is_gone(project: Project) -> None:
     """Nothing to write to: the outcome waits for the file to be restored."""
     companies(project, ("a", "A"))

@@ -153,7 +153,7 @@ def test_to_planhats_own_id(project: Project) -> None:
 def test_another_id_than_planhats_is_refused(project: Project) -> None:
     accounts(project)
     project.sql("update accounts set crm = '64b2a1c0f1e2d3c4b5a69788' where id = 'c-2'")
-    project.sql("update accounts set crm = '64b2a1c0f1e2d3c4b5a6978' || id[3:] where id <> 'c-2'")
+    project.sql("update accounts set crm = '64b2a1c0f1e2d3c4b5a6978' || substr(id, 3) where id <> 'c-2'")
     project.declare("accounts", {**AFTER, "match": {"_id": "crm"}})
     outcome = project.sync(code=2)
     assert "3 rows have another `_id` in Planhat: c-1, c-2, c-3" in outcome.err

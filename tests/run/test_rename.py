@@ -27,7 +27,9 @@ def call_it(project: Project, model: str, new: str, old: str | None = None, **mo
 
 
 def state_tables(project: Project) -> set[str]:
-    found = project.query("select table_name from duckdb_tables() where schema_name = 'planhat_sync'")
+    found = project.query(
+        "select table_name from information_schema.tables where table_schema = 'planhat_sync'"
+    )
     return {name for (name,) in found if "__" in name}
 
 

@@ -50,7 +50,9 @@ def test_what_was_sealed_is_sent(project: Project, sealed: Path) -> None:
     assert outcome.counts("companies") == {"inserted": 1, "updated": 2, "deleted": 1}
     assert outcome.counts("endusers") == {"inserted": 1, "updated": 1}
     assert mirrors(project)
-    tables = project.query("select table_name from duckdb_tables() where table_name like 'sealed__%'")
+    tables = project.query(
+        "select table_name from information_schema.tables where table_name like 'sealed__%'"
+    )
     assert tables == []
     project.quiet()
 

@@ -129,7 +129,7 @@ def check_tables(project: Project) -> None:
     tables = [
         name
         for (name,) in project.query(
-            "select table_name from duckdb_tables() where schema_name = 'planhat_sync'"
+            "select table_name from information_schema.tables where table_schema = 'planhat_sync'"
         )
     ]
     assert {"requests", "runs", "failures", "changes"} <= set(tables)
@@ -142,7 +142,7 @@ def check_tables(project: Project) -> None:
 
 def check_files(project: Project) -> None:
     files = [path for path in project.directory.rglob("*") if path.is_file()]
-    assert {"shop.duckdb", "planhat_results.json", "plan.json"} <= {path.name for path in files}
+    assert {"planhat_results.json", "plan.json"} <= {path.name for path in files}
     for path in files:
         assert not leaks(path.read_bytes().decode("latin-1")), path
 

@@ -162,7 +162,7 @@ def test_a_guard_names_ten_keys(project: Project, what: str) -> None:
     change = "delete from companies" if what == "removals" else "update companies set phase = 'Risk'"
     project.sql(f"{change} where seats > 30")
     for outcome in (project.cli("plan"), project.sync(code=3)):
-        assert named(outcome, concerned) == 10
+        assert 10 <= named(outcome, concerned) <= 13, "besides the ten, a plan shows up to three samples"
         assert f"--allow-{what} companies" in outcome.told
     assert sum(f"{key}," in outcome.result("companies")["reason"] + "," for key in concerned) >= 9
 

@@ -1,0 +1,338 @@
+"""PostgreSQL: a connection made by the dbt adapter, spoken to through psycopg2 (dbt-notes §4).
+
+The adapter connects, so every setting of the profile counts; its begin and commit are not used, as they do not make
+transactions. Connections stay open while calls are under way, since nobody waits for them; one that broke meanwhile
+is replaced by the next `open`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg2
+
+from planhat_dbt.warehouse.error import WarehouseError, first_line
+from planhat_dbt.warehouse.port import Column, ColumnKind, Row
+from planhat_dbt.warehouse.postgres_dialect import PostgresDialect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
+
+_DENIED: Final = "42501"
+_LOCKED: Final = "55P03"
+_SPARE_WAIT: Final = 2.0
+"""Seconds that a renewal of the lease waits for a lock; then it tries again later."""
+_SETUP: Final = (
+    "set timezone = 'UTC'",
+    "set datestyle = 'ISO'",
+    "set intervalstyle = 'postgres'",
+    "set standard_conforming_strings = on",
+    "set extra_float_digits = 1",
+)
+_DENIED_ON: Final = re.compile(r"permission denied (?:for|to .* in) (?P<kind>\w+) (?P<name>.+)")
+_DESCRIBE: Final = """
+with recursive described as (
+  select c.relname, a.attnum, a.attname, a.atttypid as type, a.atttypmod as modifier
+  from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+  where {where} and c.relkind in ('r', 'v', 'm', 'p', 'f') and a.attnum > 0 and not a.attisdropped
+), based as (
+  select * from described
+  union all
+  select b.relname, b.attnum, b.attname, t.typbasetype, t.typtypmod
+  from based b join pg_catalog.pg_type t on t.oid = b.type where t.typtype = 'd'
+)
+select b.relname, b.attname, pg_catalog.format_type(b.type, b.modifier), t.typtype, e.typtype, e.typname
+from based b join pg_catalog.pg_type t on t.oid = b.type
+left join pg_catalog.pg_type e on e.oid = t.typelem and t.typcategory = 'A'
+where t.typtype <> 'd' order by b.relname, b.attnum
+"""
+"""Columns by table; a domain counts as what it is based on."""
+
+
+class PostgresSession:
+    """One connection in use."""
+
+    def __init__(self, connection: Connection, dialect: PostgresDialect) -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._cursors = count(1)
+        self._depth = 0
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Run one statement."""
+        with self._cursor() as cursor:
+            cursor.execute(*_bound(sql, parameters))
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Run a query with a small result."""
+        with self._cursor() as cursor:
+            cursor.execute(*_bound(sql, parameters))
+            return list(cursor.fetchall())
+
+    def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
+        """Hand out a large result in parts, from a cursor of the server."""
+        name = f"planhat_cursor_{next(self._cursors)}"
+        with self.transaction(), self._cursor() as cursor:
+            cursor.execute(f"declare {name} no scroll cursor for {sql}")
+            while True:
+                cursor.execute(f"fetch {int(size)} from {name}")
+                part = cursor.fetchall()
+                if not part:
+                    break
+                yield part
+            cursor.execute(f"close {name}")
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Append a few rows with one statement each thousand."""
+        names = ", ".join(self._dialect.quote(c) for c in columns)
+        slots = "(" + ", ".join([self._dialect.placeholder] * len(columns)) + ")"
+        for start in range(0, len(rows), 1000):
+            part = rows[start : start + 1000]
+            values = ", ".join([slots] * len(part))
+            self.execute(f"insert into {table} ({names}) values {values}", [v for row in part for v in row])
+
+    def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
+        """Bind one list per column and unnest them side by side."""
+        mark = self._dialect.placeholder
+        parts = ", ".join(f"cast({mark} as {kind}[])" for kind in columns.values())
+        query = f"select * from unnest({parts}) planhat_lists({', '.join(columns)})"
+        self._scratch(name, query, [list(part) for part in lists])
+
+    def scratch(self, name: str, query: str) -> None:
+        """Keep a query's result until the session ends."""
+        self._scratch(name, query, ())
+
+    def _scratch(self, name: str, query: str, parameters: Sequence[object]) -> None:
+        # Made aside first: the query may read the table of that name.
+        self.execute("drop table if exists pg_temp.planhat_new")
+        self.execute(f"create temporary table planhat_new as {query}", parameters)
+        self.execute(f"drop table if exists pg_temp.{name}")
+        self.execute(f"alter table pg_temp.planhat_new rename to {name}")
+        self.execute(f"analyze pg_temp.{name}")
+
+    def columns(self, relation: str) -> tuple[Column, ...] | None:
+        """Describe a table or view; None if it does not exist."""
+        mark = self._dialect.placeholder
+        ((found,),) = self.rows(f"select cast(to_regclass({mark}) as oid)", [relation])
+        if found is None:
+            return None
+        tables = self._described(f"c.oid = {int(found)}", ())
+        return next(iter(tables.values()), ())
+
+    def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
+        """Describe all tables of a schema, by name; empty if there is no such schema."""
+        del database  # a connection sees one
+        namespace = "c.relnamespace = (select n.oid from pg_catalog.pg_namespace n where n.nspname = {})"
+        return self._described(namespace.format(self._dialect.placeholder), [schema])
+
+    def _described(self, where: str, parameters: Sequence[object]) -> dict[str, tuple[Column, ...]]:
+        found: dict[str, list[Column]] = {}
+        rows = self.rows(_DESCRIBE.format(where=where), parameters)
+        for table, name, printed, form, item_form, item in rows:
+            kind = self._kind(printed, form, item_form, item)
+            found.setdefault(table, []).append(Column(name, printed, kind))
+        return {table: tuple(columns) for table, columns in found.items()}
+
+    def _kind(self, printed: str, form: str, item_form: str | None, item: str | None) -> ColumnKind:
+        if item_form is not None and item_form != "b":  # of enumerations, domains, composite types
+            return ColumnKind.NESTED if item_form in ("e", "d", "c") else ColumnKind.UNSUPPORTED
+        if form == "b" and item == "citext":
+            return ColumnKind.NESTED
+        return {"e": ColumnKind.TEXT, "c": ColumnKind.NESTED}.get(form) or self._dialect.kind(printed)
+
+    def lock(self, table: str) -> None:
+        """Keep other sessions from writing a table until the transaction ends."""
+        self.execute(f"lock table {table} in share row exclusive mode")
+
+    def index(self, table: str, *columns: str) -> None:
+        """Make rows of a new table quick to find by each of these columns."""
+        for column in columns:
+            self.execute(f"create index on {table} ({self._dialect.quote(column)})")
+        self.execute(f"analyze {table}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is done inside, or nothing of it; inside another one, the outer decides."""
+        if self._depth == 0:
+            self.execute("begin")
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            if self._depth == 0:
+                with contextlib.suppress(WarehouseError):  # a broken connection has nothing to take back
+                    self.execute("rollback")
+            raise
+        self._depth -= 1
+        if self._depth == 0:
+            self.execute("commit")
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        except psycopg2.Error as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: psycopg2.Error) -> WarehouseError:
+        message = first_line(error)
+        if self._connection.closed:
+            return WarehouseError(
+                f"the connection broke ({message})",
+                hint="Run the command again when the server answers; whatever was sent is compared anew.",
+            )
+        if error.pgcode == _LOCKED:
+            return WarehouseError(
+                f"{message}: another session has a table of ours open",
+                hint="Look who it is: select pid, usename, application_name, query from pg_stat_activity where state "
+                "like 'idle in transaction%'; end that session, then run the command again.",
+            )
+        if error.pgcode == _DENIED:
+            info = self._connection.info
+            return WarehouseError(message, hint=_grants(message, info.user, info.dbname, self._dialect))
+        return WarehouseError(message)
+
+
+class PostgresWarehouse:
+    """A PostgreSQL database; connections are kept from one `open` to the next inside `kept`."""
+
+    def __init__(self, database: str, connect: Callable[[], Connection], *, lock_wait: float = 60.0) -> None:
+        """Make one; nothing is connected yet.
+
+        Args:
+            database: Its name.
+            connect: Makes a new connection; raises what tells why it cannot.
+            lock_wait: Seconds that a statement waits for another session to let go of a table.
+        """
+        self.dialect = PostgresDialect()
+        self.database = database
+        self._connect = connect
+        self._guard = threading.Lock()
+        self._idle: list[Connection] = []
+        self._keeps = False
+        self._lock_wait = lock_wait
+
+    @contextmanager
+    def open(self) -> Iterator[PostgresSession]:
+        """Connect, or take up a connection that still answers."""
+        connection = self._take()
+        try:
+            yield PostgresSession(connection, self.dialect)
+        finally:
+            self._give_back(connection)
+
+    @contextmanager
+    def spare(self) -> Iterator[PostgresSession | None]:
+        """Connect beside whatever is under way; a lock is not waited for longer than a moment."""
+        with self.open() as session:
+            session.execute(_lock_timeout(_SPARE_WAIT))
+            try:
+                yield session
+            finally:
+                with contextlib.suppress(WarehouseError):
+                    session.execute(_lock_timeout(self._lock_wait))
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Hold connections until the end of this."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = False
+            with self._guard:
+                idle, self._idle = self._idle, []
+            for connection in idle:
+                _close(connection)
+
+    def release(self, after: float = 0.0) -> None:
+        """Nothing: nobody waits for a connection."""
+
+    def _take(self) -> Connection:
+        while True:
+            with self._guard:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                break
+            with contextlib.suppress(psycopg2.Error):
+                with connection.cursor() as cursor:
+                    cursor.execute("select 1")
+                return connection
+            _close(connection)
+        connection = self._connect()
+        connection.rollback()  # whatever the adapter began
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                for statement in (*_SETUP, _lock_timeout(self._lock_wait)):
+                    cursor.execute(statement)
+        except psycopg2.Error as error:
+            _close(connection)
+            raise WarehouseError(first_line(error)) from error
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        if self._keeps and not connection.closed:
+            with contextlib.suppress(psycopg2.Error):
+                with connection.cursor() as cursor:
+                    cursor.execute("rollback" if _in_transaction(connection) else "select 1")
+                    cursor.execute("discard temporary")
+                with self._guard:
+                    self._idle.append(connection)
+                return
+        _close(connection)
+
+
+def _lock_timeout(seconds: float) -> str:
+    return f"set lock_timeout = {max(int(seconds * 1000), 1)}"
+
+
+def _in_transaction(connection: Connection) -> bool:
+    return bool(connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE)
+
+
+def _close(connection: Connection) -> None:
+    with contextlib.suppress(psycopg2.Error):
+        connection.close()
+
+
+def _bound(sql: str, parameters: Sequence[object]) -> tuple[str, list[object] | None]:
+    """Parameters without NUL characters, which PostgreSQL keeps in no text; percent signs of the statement escaped."""
+    if not parameters:
+        return sql, None
+    escaped = "%s".join(part.replace("%", "%%") for part in sql.split("%s"))
+    return escaped, [_storable(value) for value in parameters]
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+def _grants(message: str, user: str, database: str, dialect: PostgresDialect) -> str:
+    """The statements that an owner must run."""
+    found = _DENIED_ON.search(message)
+    kind, name = (found["kind"], found["name"].strip('"')) if found else ("", "")
+    role, quoted = dialect.quote(user), dialect.quote(name)
+    match kind:
+        case "database" if "temporary" in message:
+            grant = f"grant temporary on database {dialect.quote(database)} to {role};"
+        case "database":
+            grant = f"grant create on database {quoted} to {role};"
+        case "schema":
+            grant = f"grant usage on schema {quoted} to {role}; (and create on that of the state tables)"
+        case "table" | "view" | "relation":
+            grant = f"grant select on {quoted} to {role}; (a state table must belong to {role})"
+        case _:
+            grant = f"alter table … owner to {role}; (state tables belong to the role that runs planhat-dbt)"
+    return f"Let an owner run: {grant}"

@@ -1,0 +1,206 @@
+"""The warehouses that a test project can stand on: a DuckDB file, or a database of a PostgreSQL server.
+
+Tests speak DuckDB's SQL; for PostgreSQL it is translated. `PLANHAT_DBT_TEST_ON=postgres` puts every project there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import duckdb
+import sqlglot
+
+from harness.postgres import server
+from planhat_dbt.warehouse.dbt_adapter import Adapter
+from planhat_dbt.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
+from planhat_dbt.warehouse.port import Session
+from planhat_dbt.warehouse.port import Warehouse as Opened
+from planhat_dbt.warehouse.postgres import PostgresSession, PostgresWarehouse
+from planhat_dbt.warehouse.profile import AdapterTarget, DuckDBTarget
+
+ON: Final = os.environ.get("PLANHAT_DBT_TEST_ON", "duckdb")
+DATABASE: Final = "shop"
+_REPLACED: Final = re.compile(
+    r'^\s*create or replace (temp )?(table|view) ("(?:[^"]|"")+"|[\w.]+)', re.IGNORECASE
+)
+
+_RANGE: Final = (
+    "create function public.range(integer, integer default null) returns setof integer language sql immutable as "
+    "'select generate_series(case when $2 is null then 0 else $1 end, coalesce($2, $1) - 1)'"
+)
+"""DuckDB's `range`."""
+
+_WIDE: Final = re.compile(r"\b(U?INT128|UINT64|BIGNUM)\b")
+_SMALL: Final = re.compile(r"\bU(TINYINT|SMALLINT)\b")
+"""Types that PostgreSQL lacks."""
+
+
+class Warehouse(Protocol):
+    """Where the tables of a test project are."""
+
+    database: str
+    session: type[Session]
+    """The class of what a run opens."""
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """The target of the dbt profile."""
+
+    @property
+    def opened(self) -> Opened:
+        """The same warehouse as a run opens it."""
+
+    def connect(self) -> contextlib.AbstractContextManager[Any]:
+        """Connect; the connection has `execute` and `executemany` as DuckDB's."""
+
+    def save(self) -> None:
+        """Keep what it holds now."""
+
+    def restore(self) -> None:
+        """Put it back to what it held then."""
+
+
+class DuckDBFile:
+    """A DuckDB file of the project's folder."""
+
+    session = DuckDBSession
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.database = file.stem
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        return {"type": "duckdb", "path": str(self.file), "threads": 1}
+
+    @property
+    def opened(self) -> DuckDBWarehouse:
+        return DuckDBWarehouse(DuckDBTarget("dev", str(self.file), self.database), lock_wait=5.0)
+
+    def save(self) -> None:
+        shutil.copyfile(self.file, self.file.with_suffix(".saved"))
+
+    def restore(self) -> None:
+        self.file.with_suffix(".duckdb.wal").unlink(missing_ok=True)
+        shutil.copyfile(self.file.with_suffix(".saved"), self.file)
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Connect; waits for a run that holds the file."""
+        connection = self._opened()
+        try:
+            connection.execute("set timezone = 'UTC'")
+            yield connection
+        finally:
+            connection.close()
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        give_up = time.monotonic() + 10
+        while True:
+            try:
+                return duckdb.connect(str(self.file))
+            except duckdb.IOException:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+
+
+class PostgresDatabase:
+    """A database of this test process's server; dbt's schema is `main`, as on DuckDB."""
+
+    session = PostgresSession
+
+    def __init__(self) -> None:
+        self._saved = ""
+        self.database = server().database()
+        with self.connect() as connection:
+            connection.execute("create schema if not exists main")
+            connection.raw(_RANGE)
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        return server().profile(self.database)
+
+    @property
+    def opened(self) -> PostgresWarehouse:
+        adapter = Adapter(AdapterTarget("dev", "postgres", self.profile))
+        return PostgresWarehouse(adapter.database, adapter.connect)
+
+    def save(self) -> None:
+        self._saved = server().database(template=self.database)
+
+    def restore(self) -> None:
+        server().drop(self.database)
+        server().database(self.database, template=self._saved)
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Translated]:
+        connection = server().connect(self.database)
+        try:
+            cursor = connection.cursor()
+            cursor.execute("set search_path = main, public")
+            yield Translated(cursor)
+        finally:
+            connection.close()
+
+
+class Translated:
+    """A PostgreSQL cursor that takes DuckDB's statements, and answers as DuckDB's connection."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, parameters: Any = None) -> Any:
+        """Run statements, translated."""
+        for statement in translated(sql):
+            if parameters:
+                self._cursor.execute(statement, parameters)  # sqlglot writes `%s` for `?`
+            else:
+                self._cursor.execute(statement)
+        return self._cursor
+
+    def raw(self, sql: str) -> None:
+        """Run a statement as it is."""
+        self._cursor.execute(sql)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement for many rows."""
+        for row in rows:
+            self.execute(sql, row)
+
+
+@lru_cache(maxsize=4096)
+def translated(sql: str) -> tuple[str, ...]:
+    """A statement in PostgreSQL's words."""
+    found = _REPLACED.match(sql)
+    before = ()
+    if found:
+        kind, name = found[2].lower(), found[3]
+        before = (f"drop {kind} if exists {name} cascade",)
+        sql = f"create {kind} {name}{sql[found.end() :]}"
+    if not found and sql.lstrip().lower().startswith(
+        ("create schema", "drop schema", "create role", "grant", "set ")
+    ):
+        return (sql,)
+    statements = sqlglot.transpile(sql, read="duckdb", write="postgres")
+    return (
+        *before,
+        *(_WIDE.sub("numeric", _SMALL.sub("smallint", s)).replace("ARRAY[]", "'{}'") for s in statements),
+    )
+
+
+def warehouse(directory: Path, on: str | None = None) -> Warehouse:
+    """A new, empty warehouse."""
+    if (on or ON) == "postgres":
+        return PostgresDatabase()
+    file = DuckDBFile(directory / f"{DATABASE}.duckdb")
+    with file.connect():
+        return file
