@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 - part of the values
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from planhat_dbt.errors import PlanhatDbtError
 
 
@@ -50,6 +53,49 @@ class FoundId(NamedTuple):
     created: bool
 
 
+class FoundIds(Sequence[FoundId]):
+    """Ids that answers named, kept in columns: an answer names thousands, and they go to the warehouse as columns."""
+
+    __slots__ = ("blocks",)
+
+    def __init__(self, *blocks: tuple[Sequence[str], Sequence[str], bool]) -> None:
+        """Gather blocks of keys, of their ids, and whether these records were created."""
+        self.blocks = tuple(block for block in blocks if block[0])
+
+    @classmethod
+    def of(cls, ids: Iterable[FoundId]) -> FoundIds:
+        """Gather single ids."""
+        found = list(ids)
+        parts = ([i for i in found if i.created is created] for created in (True, False))
+        return cls(*(([i.key for i in p], [i.planhat_id for i in p], p[0].created) for p in parts if p))
+
+    def __len__(self) -> int:
+        return sum(len(keys) for keys, _, _ in self.blocks)
+
+    def __iter__(self) -> Iterator[FoundId]:
+        for keys, ids, created in self.blocks:
+            for key, planhat_id in zip(keys, ids, strict=True):
+                yield FoundId(key, planhat_id, created)
+
+    @overload
+    def __getitem__(self, index: int) -> FoundId: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[FoundId]: ...
+    def __getitem__(self, index: int | slice) -> FoundId | Sequence[FoundId]:
+        return tuple(self)[index]
+
+    def __add__(self, other: FoundIds) -> FoundIds:
+        return FoundIds(*self.blocks, *other.blocks)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"FoundIds({len(self)})"
+
+
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
     """One batch of the plan after its call or calls. Rows that are not listed were accepted."""
@@ -64,7 +110,7 @@ class BatchOutcome:
     unchanged: int = 0
     sent_at: dt.datetime | None = None
     answered_at: dt.datetime | None = None
-    ids: tuple[FoundId, ...] = ()
+    ids: FoundIds = field(default_factory=FoundIds)
     exceptions: tuple[RowOutcome, ...] = ()
     again: tuple[int, ...] = ()
     """Rows whose record is gone: to be sent whole in the same run."""

@@ -13,7 +13,10 @@ from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import CallError, UnreadableAnswerError, read_bulk, read_message
 
 if TYPE_CHECKING:
-    from planhat_dbt.deliver.payload import Batch, SentRow
+    from collections.abc import Sequence
+
+    from planhat_dbt.deliver.payload import Batch
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.planhat import Answer
 
@@ -78,7 +81,7 @@ class BulkCourier:
                 splits += 1
         return tally.outcome()
 
-    def _send(self, rows: list[SentRow], tally: Tally) -> Verdict | None:
+    def _send(self, rows: Sequence[SentRow], tally: Tally) -> Verdict | None:
         """Make one call; None if it brought no usable answer."""
         try:
             answer = self._calls.bulk(self._path, json_array(rows), repeatable=True)
@@ -90,7 +93,7 @@ class BulkCourier:
             tally.fail(rows, error)
             return None
 
-    def _judge(self, rows: list[SentRow], answer: Answer, tally: Tally) -> Verdict:
+    def _judge(self, rows: Sequence[SentRow], answer: Answer, tally: Tally) -> Verdict:
         try:
             report = read_bulk(answer)
         except UnreadableAnswerError:
@@ -111,7 +114,7 @@ class BulkCourier:
         tally.ids += verdict.ids
         for refusal in verdict.refused:
             tally.refuse(refusal.row, refusal.code, refusal.message)
-        made = {i.key: i.planhat_id for i in verdict.ids if i.created}
+        made = {i.key: i.planhat_id for i in verdict.ids if i.created} if verdict.again else {}
         for row in verdict.again:
             if self._creates is Creates.IN_BULK and (row.key in made or not row.new_key):
                 tally.again.append(row.row)
@@ -143,14 +146,14 @@ class BulkCourier:
             tally.again.append(row.row)
 
 
-def _after_doubt(rows: list[SentRow], verdict: Verdict) -> Verdict:
+def _after_doubt(rows: Sequence[SentRow], verdict: Verdict) -> Verdict:
     """Send whole what went by key alone: an earlier try may have made a part of a record, now updated."""
     told = {r.row for r in (*verdict.again, *verdict.unsure)} | {r.row.row for r in verdict.refused}
     suspects = [r for r in rows if r.operation == Operation.UPDATE and not r.planhat_id and r.row not in told]
     return replace(verdict, again=(*verdict.again, *suspects))
 
 
-def _smaller(unsure: tuple[SentRow, ...], sent: list[SentRow]) -> list[list[SentRow]]:
+def _smaller(unsure: tuple[SentRow, ...], sent: Sequence[SentRow]) -> list[list[SentRow]]:
     """Halve what is unsure; rows that could not be told apart all at once are already a smaller call."""
     rows = list(unsure)
     if len(rows) < len(sent) and len(rows) <= 2:

@@ -15,7 +15,8 @@ from planhat_dbt.planhat import CallError
 
 if TYPE_CHECKING:
     from planhat_dbt.deliver.courier import Calls
-    from planhat_dbt.deliver.payload import Batch, SentRow
+    from planhat_dbt.deliver.payload import Batch
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.outcome import BatchOutcome
 
 

@@ -6,13 +6,15 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from planhat_dbt.outcome import BatchOutcome, FoundId, RowOutcome, RowStatus
+from planhat_dbt.deliver.written import WrittenRows
+from planhat_dbt.outcome import BatchOutcome, FoundIds, RowOutcome, RowStatus
 from planhat_dbt.planhat import AccessDeniedError, NotSentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from planhat_dbt.deliver.payload import Batch, SentRow
+    from planhat_dbt.deliver.payload import Batch
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.errors import PlanhatDbtError
     from planhat_dbt.planhat import Answer, CallError
 
@@ -71,18 +73,22 @@ class Limits:
 
 def json_array(rows: Iterable[SentRow]) -> bytes:
     """Join encoded rows to the body of a call."""
+    if isinstance(rows, WrittenRows):
+        return rows.body
     return b"[" + b",".join([r.item for r in rows]) + b"]"
 
 
 def array_bytes(rows: Sequence[SentRow]) -> int:
     """Size of the body that `json_array` makes."""
+    if isinstance(rows, WrittenRows):
+        return len(rows.body)
     return sum([len(r.item) for r in rows]) + len(rows) + 1
 
 
-def parts(rows: Sequence[SentRow], limits: Limits) -> list[list[SentRow]]:
+def parts(rows: Sequence[SentRow], limits: Limits) -> list[Sequence[SentRow]]:
     """Split rows into bodies within both limits, in order; a row too large on its own travels alone."""
     if len(rows) <= limits.rows and array_bytes(rows) <= limits.bytes:
-        return [list(rows)] if rows else []
+        return [rows] if rows else []
     result: list[list[SentRow]] = []
     size = 0
     for row in rows:
@@ -92,7 +98,7 @@ def parts(rows: Sequence[SentRow], limits: Limits) -> list[list[SentRow]]:
             size = 1
         result[-1].append(row)
         size += length
-    return result
+    return list(result)
 
 
 def unsent(batch: Batch, reason: str) -> BatchOutcome:
@@ -111,7 +117,7 @@ class Tally:
         self.calls = 0
         self.http_status: int | None = None
         self.created = self.updated = self.unchanged = 0
-        self.ids: list[FoundId] = []
+        self.ids = FoundIds()
         self.exceptions = [
             RowOutcome(r.row, r.key, r.operation, RowStatus.REJECTED, "bad_value", r.message)
             for r in batch.refused
@@ -166,7 +172,7 @@ class Tally:
             unchanged=self.unchanged,
             sent_at=self._sent_at,
             answered_at=dt.datetime.now(dt.UTC).replace(tzinfo=None),
-            ids=tuple(self.ids),
+            ids=self.ids,
             exceptions=tuple(self.exceptions),
             again=tuple(self.again),
             error=self.error or (self.exceptions[0].message if self.exceptions else ""),

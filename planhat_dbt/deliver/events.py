@@ -17,9 +17,10 @@ from planhat_dbt.planhat import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from planhat_dbt.deliver.payload import Batch, SentRow
+    from planhat_dbt.deliver.payload import Batch
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.planhat import Answer, EventError
 
@@ -67,7 +68,7 @@ class EventCourier:
                 self._refused(rows, answer, tally)
         return tally.outcome()
 
-    def _read(self, rows: list[SentRow], answer: Answer, tally: Tally) -> None:
+    def _read(self, rows: Sequence[SentRow], answer: Answer, tally: Tally) -> None:
         try:
             report = read_metrics(answer.body)
         except UnreadableAnswerError:
@@ -92,7 +93,7 @@ class EventCourier:
         for row, message in refused:
             tally.refuse(row, "refused", message)
 
-    def _refused(self, rows: list[SentRow], answer: Answer, tally: Tally) -> None:
+    def _refused(self, rows: Sequence[SentRow], answer: Answer, tally: Tally) -> None:
         message = f"the tracking host answered {answer.status}: {read_message(answer.body)}"[:500]
         tally.hold(rows, "not_sent", message)
         tally.stop = FailedError(
@@ -102,7 +103,7 @@ class EventCourier:
 
 
 def _tie(
-    rows: list[SentRow], errors: tuple[EventError, ...]
+    rows: Sequence[SentRow], errors: tuple[EventError, ...]
 ) -> tuple[list[tuple[SentRow, str]], list[EventError]]:
     """Find the row of each refused event by its content, which the answer repeats, perhaps with more fields."""
     if not errors:

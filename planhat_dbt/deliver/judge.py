@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from planhat_dbt.outcome import FoundId
+from planhat_dbt.deliver.written import operations_of
+from planhat_dbt.outcome import FoundId, FoundIds
 from planhat_dbt.plan import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from planhat_dbt.deliver.payload import SentRow
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.planhat.response import BulkReport, RecordKeys, RowError
 
 DROPPED: Final = (
@@ -38,7 +39,7 @@ class Refusal(NamedTuple):
 class Verdict:
     """What one answer tells of the rows of one call. Rows that are not listed were accepted."""
 
-    ids: tuple[FoundId, ...] = ()
+    ids: FoundIds = field(default_factory=FoundIds)
     refused: tuple[Refusal, ...] = ()
     again: tuple[SentRow, ...] = ()
     """Updates of a record that no longer exists."""
@@ -55,26 +56,36 @@ def judge(rows: Sequence[SentRow], report: BulkReport, match: str | None) -> Ver
         report: The answer.
         match: The declared match key (`externalId`, `sourceId`, `_id`, `email`); None for keyless rows.
     """
-    ids = tuple(_found_ids(rows, report, match))
     if not report.errors and report.answered == len(rows):
-        updates = sum(1 for r in rows if r.operation != Operation.INSERT)
+        updates = len(rows) - operations_of(rows)[Operation.INSERT]
         if updates == 0 or report.created == 0:
-            return Verdict(ids)
-    return _Inquiry(rows, report, match).verdict(ids)
+            return Verdict(_all_ids(report, match) or _found_ids(rows, report, match))
+    return _Inquiry(rows, report, match).verdict(_found_ids(rows, report, match))
 
 
-def _found_ids(rows: Sequence[SentRow], report: BulkReport, match: str | None) -> list[FoundId]:
+def _all_ids(report: BulkReport, match: str | None) -> FoundIds | None:
+    """All ids of an answer that adds up, by columns; None if a record lacks its key or id."""
+    blocks = []
+    for named, created in ((report.inserts, True), (report.updates, False)):
+        columns = named.columns(match or "")
+        if columns is None:
+            return None
+        blocks.append((*columns, created))
+    return FoundIds(*blocks)
+
+
+def _found_ids(rows: Sequence[SentRow], report: BulkReport, match: str | None) -> FoundIds:
     """The ids an answer names of rows that were sent: another key would be another batch's, or nobody's."""
-    sent = {r.key for r in rows}
     place = _PLACES.get(match or "")
     if place is None:
-        return []
-    return [
+        return FoundIds()
+    sent = {r.key for r in rows}
+    return FoundIds.of(
         FoundId(key, record.id, created)
         for keys, created in ((report.inserts, True), (report.updates, False))
         for record in keys
         if (key := record[place]) and record.id and key in sent
-    ]
+    )
 
 
 _PLACES: Final = {"_id": 0, "externalId": 1, "sourceId": 2, "email": 3}
@@ -123,7 +134,7 @@ class _Inquiry:
             else:
                 self._named.setdefault(row.row, (row, error))
 
-    def verdict(self, ids: tuple[FoundId, ...]) -> Verdict:
+    def verdict(self, ids: FoundIds) -> Verdict:
         suspects = self._suspects()
         again = {n: r for n, r in self._created.items() if r.operation != Operation.INSERT} | suspects
         refused, retried = _refusals([pair for n, pair in self._named.items() if n not in again])

@@ -14,7 +14,10 @@ from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
 from planhat_dbt.planhat import CallError, UnreadableAnswerError, read_bulk, read_message
 
 if TYPE_CHECKING:
-    from planhat_dbt.deliver.payload import Batch, SentRow
+    from collections.abc import Sequence
+
+    from planhat_dbt.deliver.payload import Batch
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.planhat import Answer, BulkReport
 
@@ -46,7 +49,7 @@ class KeylessCourier:
                 tally.fail(rows, error)
         return tally.outcome()
 
-    def _read(self, rows: list[SentRow], answer: Answer, tally: Tally) -> None:
+    def _read(self, rows: Sequence[SentRow], answer: Answer, tally: Tally) -> None:
         try:
             report = read_bulk(answer)
         except UnreadableAnswerError:
@@ -68,7 +71,7 @@ class KeylessCourier:
             tally.refuse(row, "refused", message)
 
 
-def _refused(rows: list[SentRow], report: BulkReport) -> list[tuple[SentRow, str]] | None:
+def _refused(rows: Sequence[SentRow], report: BulkReport) -> list[tuple[SentRow, str]] | None:
     """The rows that were refused; None if that cannot be told."""
     if report.updated or report.unchanged or report.created + len(report.errors) != len(rows):
         return None

@@ -10,12 +10,13 @@ import orjson
 
 from planhat_dbt.declaration.types import Constant, Lookup, Nulls
 from planhat_dbt.deliver.items import FieldItem, ItemWriter, source_of
+from planhat_dbt.deliver.written import SentRow, WrittenRows, head
 from planhat_dbt.objects import FieldType, Scope
 from planhat_dbt.plan import Operation
 from planhat_dbt.values import BadValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from planhat_dbt.binding import BoundField, BoundSync
     from planhat_dbt.warehouse.port import Dialect, Row
@@ -26,19 +27,6 @@ _LISTS: Final = frozenset((FieldType.TEXTS, FieldType.IDS, FieldType.OBJECTS, Fi
 HEAD: Final = ("_row", "_batch", "_operation", "_key", "_planhat_id", "_changed")
 """What is fetched of every planned row before its values."""
 _ROW, _BATCH, _OPERATION, _KEY, _ID, _CHANGED = range(len(HEAD))
-
-
-class SentRow(NamedTuple):
-    """One row, encoded. A tuple, as windows hold tens of thousands of them."""
-
-    row: int
-    key: str
-    operation: str
-    planhat_id: str | None
-    item: bytes
-    """The JSON object."""
-    new_key: bool = False
-    """Whether it gives a record that exists another key: refused, it may be that another record has that key."""
 
 
 class RefusedRow(NamedTuple):
@@ -55,12 +43,14 @@ class Batch:
     """The rows that are meant to travel in one call, encoded, and those that cannot."""
 
     number: int
-    rows: tuple[SentRow, ...]
+    rows: Sequence[SentRow]
     refused: tuple[RefusedRow, ...] = ()
 
     @property
     def bytes(self) -> int:
         """Size of the JSON array of all rows."""
+        if isinstance(self.rows, WrittenRows):
+            return len(self.rows.body)
         return sum([len(r.item) for r in self.rows]) + len(self.rows) + 1
 
 
@@ -98,7 +88,7 @@ class PayloadWriter:
         company = object_type.company_field if scoped else ""
         self._company = self._positions.get(company)
         self.written = self._written(bound, dialect)
-        """What to fetch of rows that the warehouse writes itself: the batch, then what makes a `SentRow`, in order.
+        """What to fetch of rows that the warehouse writes itself: batch, operation, head (`written`), item.
 
         The item is NULL where a value is not plain. None: a field has no plain values, or one name means two.
         """
@@ -122,7 +112,7 @@ class PayloadWriter:
             company=self._company,
         )
         new_key = "1 = 0" if self._key_is_id else f"(coalesce(p._planhat_id, '') <> '' and {items.rekeyed})"
-        return ("p._batch", "p._row", "p._key", "p._operation", "p._planhat_id", items.text, new_key)
+        return ("p._batch", "p._operation", head(dialect, new_key), items.text)
 
     @property
     def select(self) -> tuple[str, ...]:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import orjson
 
 from planhat_dbt.deliver.courier import GONE, Calls, Limits, Tally, unsent
-from planhat_dbt.outcome import FoundId
+from planhat_dbt.outcome import FoundIds
 from planhat_dbt.planhat import CallError, read_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from planhat_dbt.deliver.breaker import Breaker
-    from planhat_dbt.deliver.payload import Batch, SentRow
+    from planhat_dbt.deliver.payload import Batch
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.outcome import BatchOutcome
 
 
@@ -59,7 +60,7 @@ class CreateCourier:
             tally.lose_sight([row], "the answer to this create names no _id")
             return
         tally.created += 1
-        tally.ids.append(FoundId(row.key, planhat_id, created=True))
+        tally.ids += FoundIds(([row.key], [planhat_id], True))
 
 
 class UpdateCourier:

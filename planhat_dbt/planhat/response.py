@@ -8,15 +8,16 @@ picked up only where an item shows them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast, overload
 
 import orjson
 
 from planhat_dbt.planhat.errors import UnreadableAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from planhat_dbt.planhat.answer import Answer
 
@@ -56,6 +57,51 @@ class RecordKeys(NamedTuple):
     """Only ever found in error items: key lists do not name it."""
 
 
+class NamedRecords(Sequence[RecordKeys]):
+    """The records that a list of an answer names, in its order."""
+
+    __slots__ = ("_items", "_records")
+
+    def __init__(self, items: Sequence[dict[str, object]] = (), records: Iterable[RecordKeys] | None = None):
+        """Take key objects as they came, or records that are read already."""
+        self._items = items
+        self._records = None if records is None else tuple(records)
+
+    @property
+    def records(self) -> tuple[RecordKeys, ...]:
+        """All of them, read."""
+        if self._records is None:
+            self._records = tuple([_record_keys(item) for item in self._items])
+        return self._records
+
+    def columns(self, key: str) -> tuple[list[str], list[str]] | None:
+        """Their keys and ids side by side; None unless all have both, as texts."""
+        if self._records is not None and self._records:
+            return None
+        try:
+            keys, ids = [i[key] for i in self._items], [i["_id"] for i in self._items]
+        except KeyError:
+            return None
+        if not ({*map(type, keys), *map(type, ids)} <= {str} and all(keys) and all(ids)):
+            return None
+        return cast("tuple[list[str], list[str]]", (keys, ids))
+
+    def __len__(self) -> int:
+        return len(self._items) if self._records is None else len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> RecordKeys: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RecordKeys]: ...
+    def __getitem__(self, index: int | slice) -> RecordKeys | Sequence[RecordKeys]:
+        return self.records[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self.records == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 _new = cast("Callable[[type[RecordKeys], tuple[str | None, ...]], RecordKeys]", tuple.__new__)
 """A NamedTuple's own constructor takes twice as long."""
 
@@ -82,9 +128,9 @@ class BulkReport:
     created: int
     updated: int
     unchanged: int
-    inserts: tuple[RecordKeys, ...] = field(repr=False)
+    inserts: NamedRecords = field(repr=False)
     """Keys of newly inserted records, in no promised order."""
-    updates: tuple[RecordKeys, ...] = field(repr=False)
+    updates: NamedRecords = field(repr=False)
     """Keys of records that changed; unchanged ones are only counted."""
     errors: tuple[RowError, ...] = ()
 
@@ -210,16 +256,17 @@ def _list(status: int, name: str, value: object) -> list[object]:
     return value
 
 
-def _keys(status: int, parsed: dict[str, object], name: str, ids: str) -> tuple[RecordKeys, ...]:
+def _keys(status: int, parsed: dict[str, object], name: str, ids: str) -> NamedRecords:
     """Keys of a list of key objects; where that is absent, those of the list of bare `_id`s beside it."""
     items = _list(status, name, parsed.get(name))
     if not items:
         bare = _list(status, ids, parsed.get(ids))
-        return tuple(RecordKeys(_text(item)) for item in bare if not isinstance(item, dict | list))
-    try:
-        return tuple([_record_keys(cast("dict[str, object]", item)) for item in items])
-    except AttributeError as exc:
-        raise _unreadable(status, f"`{name}` holds something else than key objects") from exc
+        return NamedRecords(
+            records=[RecordKeys(_text(item)) for item in bare if not isinstance(item, dict | list)]
+        )
+    if set(map(type, items)) != {dict}:
+        raise _unreadable(status, f"`{name}` holds something else than key objects")
+    return NamedRecords(cast("list[dict[str, object]]", items))
 
 
 def _record_keys(item: dict[str, object]) -> RecordKeys:

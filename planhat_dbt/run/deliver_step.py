@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.breaker import Breaker
-from planhat_dbt.deliver.payload import Batch, PayloadWriter, RefusedRow, SentRow
+from planhat_dbt.deliver.payload import Batch, PayloadWriter
+from planhat_dbt.deliver.written import WrittenRows, operations_of, row_number
 from planhat_dbt.errors import PlanhatDbtError, RefusedError
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import AccessDeniedError, CallError
@@ -25,6 +27,7 @@ from planhat_dbt.state.recovery import Learnt
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.run.compare_step import Compared
     from planhat_dbt.run.context import Listener
@@ -163,22 +166,15 @@ class _Deliverer:
         written = self._writer.written
         if written is None:
             return self._writer.batches(self._fetch(session, part.where))
-        sent: defaultdict[int, list[SentRow]] = defaultdict(list)
-        refused: dict[int, tuple[RefusedRow, ...]] = {}
-        left: list[int] = []
-        for batch, row, key, operation, planhat_id, item, new_key in self._stream(
-            session, written, part.where
-        ):
-            if item is None:
-                left.append(row)
-            else:
-                sent[batch].append(SentRow(row, key, operation, planhat_id, item.encode(), new_key))
-        if left:
-            where = f"{part.where} and p._row in ({_listed(left)})"
-            for rest in self._writer.batches(self._fetch(session, where)):
-                sent[rest.number] += rest.rows
-                refused[rest.number] = rest.refused
-        return [Batch(number, tuple(rows), refused.get(number, ())) for number, rows in sorted(sent.items())]
+        found: defaultdict[int, list[Row]] = defaultdict(list)
+        for number, rows in groupby(self._stream(session, written, part.where), itemgetter(0)):
+            found[number] += rows
+        odd = [row_number(head) for rows in found.values() for _, _, head, item in rows if item is None]
+        rest: dict[int, Batch] = {}
+        if odd:
+            where = f"{part.where} and p._row in ({_listed(odd)})"
+            rest = {b.number: b for b in self._writer.batches(self._fetch(session, where))}
+        return [_batch(number, found[number], rest.get(number)) for number in sorted(found)]
 
     def _fetch(self, session: Session, where: str) -> Iterator[Row]:
         return self._stream(session, self._writer.select, where)
@@ -229,19 +225,33 @@ class _Deliverer:
             self._counts += Counts(held=desk.journal.hold(session, self._compared.sync.name, window, text))
 
     def _add_up(self, batches: list[Batch], outcomes: list[BatchOutcome]) -> None:
-        operations = Counter([r.operation for b in batches for r in b.rows])
-        operations.update([r.operation for b in batches for r in b.refused])
+        operations: Counter[str] = Counter([r.operation for b in batches for r in b.refused])
+        for batch in batches:
+            operations.update(operations_of(batch.rows))
         counted = Counter({_COUNTED[Operation(o)]: rows for o, rows in operations.items()})
         exceptions = [e for o in outcomes for e in o.exceptions]
         # What was sent whole in the end counts as what was planned.
         wanted = {e.row for e in exceptions}
-        planned = {r.row: r.operation for b in batches for r in b.rows if r.row in wanted}
+        concerned = {o.batch for o in outcomes if o.exceptions}
+        planned = {
+            r.row: r.operation for b in batches if b.number in concerned for r in b.rows if r.row in wanted
+        }
         planned |= {r.row: r.operation for b in batches for r in b.refused}
         for exception in exceptions:
             counted[_COUNTED[Operation(planned[exception.row])]] -= 1
             counted[exception.status.value] += 1
         self._counts += Counts(**counted)
         self._listener.delivered(self._compared.sync, self._counts.total, self._compared.plan.rows_to_send)
+
+
+def _batch(number: int, rows: list[Row], rest: Batch | None) -> Batch:
+    """A batch of rows that the warehouse wrote, and of the rest, which it could not."""
+    plain = rows if rest is None else [row for row in rows if row[3] is not None]
+    written: Sequence[SentRow] = ()
+    if plain:
+        _, operations, heads, items = zip(*plain, strict=True)
+        written = WrittenRows(operations, heads, items)
+    return Batch(number, written) if rest is None else Batch(number, (*written, *rest.rows), rest.refused)
 
 
 def _listed(rows: Sequence[int]) -> str:

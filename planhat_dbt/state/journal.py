@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.plan import Operation
@@ -299,11 +300,21 @@ class Journal:
 
     def _load(self, session: Session, outcomes: Sequence[BatchOutcome]) -> None:
         dialect = self._tables.dialect
-        ids = [i for o in outcomes for i in o.ids]
+        blocks = [(o.batch, *block) for o in outcomes for block in o.ids.blocks]
         session.load(
             _IDS,
-            {"_key": dialect.text, "_id": dialect.text, "_created": dialect.boolean},
-            [[i.key for i in ids], [i.planhat_id for i in ids], [i.created for i in ids]],
+            {
+                "_batch": dialect.integer,
+                "_key": dialect.text,
+                "_id": dialect.text,
+                "_created": dialect.boolean,
+            },
+            [
+                [number for batch, keys, _, _ in blocks for number in repeat(batch, len(keys))],
+                [key for _, keys, _, _ in blocks for key in keys],
+                [planhat_id for _, _, ids, _ in blocks for planhat_id in ids],
+                [flag for _, keys, _, created in blocks for flag in repeat(created, len(keys))],
+            ],
         )
         bad = [e for o in outcomes for e in o.exceptions]
         session.load(
@@ -326,8 +337,8 @@ class Journal:
         return (
             f"from {self._tables.plan(sync)} p\n"
             f"left join {_EXCEPTIONS} x on x._row = p._row\n"
-            f"left join (select _key, min(_id) as _id, max(case when _created then 1 else 0 end) as _created "
-            f"from {_IDS} group by _key) i on i._key = p._key\n"
+            f"left join (select _batch, _key, min(_id) as _id, max(case when _created then 1 else 0 end) as _created "
+            f"from {_IDS} group by _batch, _key) i on i._batch = p._batch and i._key = p._key\n"
             f"where {window.where} and x._row is null"
         )
 
@@ -407,7 +418,8 @@ class Journal:
             f"coalesce(i._id, p._planhat_id), p._changes, coalesce(x._status, 'accepted'), p._batch, {moment}\n"
             f"from {self._tables.plan(sync)} p\n"
             f"left join {_EXCEPTIONS} x on x._row = p._row\n"
-            f"left join (select _key, min(_id) as _id from {_IDS} group by _key) i on i._key = p._key\n"
+            f"left join (select _batch, _key, min(_id) as _id from {_IDS} group by _batch, _key) i "
+            "on i._batch = p._batch and i._key = p._key\n"
             f"where {window.where}"
         )
 

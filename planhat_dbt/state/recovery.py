@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from planhat_dbt.errors import FailedError
-from planhat_dbt.outcome import BatchOutcome, FoundId, RowOutcome, RowStatus
+from planhat_dbt.outcome import BatchOutcome, FoundId, FoundIds, RowOutcome, RowStatus
 from planhat_dbt.state.journal import Window
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _outcome_of(values: dict[str, Any]) -> BatchOutcome:
     parts: dict[str, Any] = {name: values[name] for name in _PLAIN}
     for name in _MOMENTS:
         parts[name] = dt.datetime.fromisoformat(values[name]) if values[name] else None
-    parts["ids"] = tuple(FoundId(*i) for i in values["ids"])
+    parts["ids"] = FoundIds.of(FoundId(*i) for i in values["ids"])
     parts["exceptions"] = tuple(
         RowOutcome(row, key, operation, RowStatus(status), code, message)
         for row, key, operation, status, code, message in values["exceptions"]

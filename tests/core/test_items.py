@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.workbench import Bench
-from planhat_dbt.deliver.payload import PayloadWriter, SentRow
+from planhat_dbt.deliver.payload import PayloadWriter
+from planhat_dbt.deliver.written import SentRow, WrittenRows
 
 ID = "0123456789abcdef01234567"
 
@@ -67,11 +68,10 @@ def both(bench: Bench, name: str) -> tuple[dict[str, SentRow | None], dict[str, 
         python: dict[str, SentRow | str] = {}
         for batch in writer.batches(chain.from_iterable(session.stream(query, 1000))):
             python |= {r.key: r for r in batch.rows} | {r.key: r.message for r in batch.refused}
-    written = {
-        key: SentRow(row, key, operation, planhat_id, item.encode(), new_key) if item is not None else None
-        for _, row, key, operation, planhat_id, item, new_key in here
-    }
-    return written, python
+    plain = [row for row in here if row[3] is not None]
+    rows = WrittenRows(*list(zip(*plain, strict=True))[1:]) if plain else ()
+    assert [r.operation for r in rows] == [row[1] for row in plain]
+    return {head.split("\x1f", 4)[4]: None for _, _, head, _ in here} | {r.key: r for r in rows}, python
 
 
 def check(bench: Bench, name: str) -> dict[str, SentRow | None]:

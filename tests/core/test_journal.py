@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from core.workbench import ALL, Bench
-from planhat_dbt.outcome import BatchOutcome, FoundId, RowOutcome, RowStatus
+from planhat_dbt.outcome import BatchOutcome, FoundIds, RowOutcome, RowStatus
 from planhat_dbt.result import Counts
 from planhat_dbt.state.journal import Journal, Window
 from planhat_dbt.state.runs import RequestRow, RunLog, RunRow, SyncRow
@@ -324,7 +324,7 @@ def test_ids_of_several_answers_for_one_key_are_one_row(bench):
     started(bench).plans()
     with bench.session() as session:
         bound, mapping = bench.bound(session, "c"), bench.ensure(session, "c")
-        ids = (FoundId("a", ID + "1", created=True), FoundId("a", ID + "1", created=False))
+        ids = FoundIds((["a"], [ID + "1"], True), (["a"], [ID + "1"], False))
         with session.transaction():
             Journal(bench.tables, "r").record(
                 session,
@@ -336,3 +336,18 @@ def test_ids_of_several_answers_for_one_key_are_one_row(bench):
             )
     assert len(bench.snapshot("c")) == 2
     assert bench.snapshot("c")["a"]["_origin"] == "created"
+
+
+def test_ids_of_records_that_another_batch_sent_are_not_taken(tmp_path):
+    # Its id would be set from an answer that did not mean it.
+    bench = started(Bench(tmp_path, settings={"batch_rows": 1}))
+    bench.plans()
+    batches = {r["_key"]: r["_batch"] for r in bench.planned("c")}
+    with bench.session() as session:
+        bound, mapping = bench.bound(session, "c"), bench.ensure(session, "c")
+        named = FoundIds((["a", "b", "nobody"], [ID + "1", ID + "2", ID + "3"], True))
+        outcomes = [BatchOutcome(batches["a"], 1, ids=named), BatchOutcome(batches["b"], 1)]
+        with session.transaction():
+            journal = Journal(bench.tables, "r")
+            journal.record(session, bound, ALL, outcomes, mapping_version=mapping.version, had_prior=True)
+    assert {key: row["_planhat_id"] for key, row in bench.snapshot("c").items()} == {"a": ID + "1", "b": None}

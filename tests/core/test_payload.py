@@ -10,7 +10,8 @@ import pytest
 
 from core.workbench import Bench
 from planhat_dbt.deliver.courier import Limits, json_array, parts
-from planhat_dbt.deliver.payload import Batch, PayloadWriter, SentRow
+from planhat_dbt.deliver.payload import Batch, PayloadWriter
+from planhat_dbt.deliver.written import SentRow
 
 ID = "0123456789abcdef01234567"
 

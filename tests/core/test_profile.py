@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from planhat_dbt.errors import UsageError
-from planhat_dbt.warehouse.profile import DuckDBTarget, read_target
+from planhat_dbt.warehouse.profile import AdapterTarget, DuckDBTarget, Target, read_target
 
 PROFILES = """
 shop:
@@ -27,6 +27,7 @@ shop:
     memory: {type: duckdb, path: ":memory:"}
     default_memory: {type: duckdb}
     pg: {type: postgres, host: "{{ env_var('NOT_SET') }}"}
+    ora: {type: oracle, host: "{{ env_var('NOT_SET') }}"}
     secrets: {type: duckdb, path: x.duckdb, secrets: [{type: s3}], plugins: [{module: excel}]}
     cloud: {type: duckdb, path: "md:shop"}
     numbered: {type: duckdb, path: n.duckdb, threads: "{{ env_var('THREADS', '4') | as_number }}"}
@@ -43,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def read(folder: Path, target: str | None = None, profile: str = "shop", **environ: str) -> DuckDBTarget:
+def read(folder: Path, target: str | None = None, profile: str = "shop", **environ: str) -> Target:
     return read_target(profile, folder, environ, target=target)
 
 
@@ -104,8 +105,15 @@ def test_what_cannot_be_opened_is_told(folder, target, profile, message):
 
 
 def test_another_adapter_is_named(folder):
-    with pytest.raises(UsageError, match="'postgres'"):
-        read(folder, "pg", NOT_SET="x")
+    with pytest.raises(UsageError, match="'oracle'"):
+        read(folder, "ora", NOT_SET="x")
+
+
+def test_a_target_of_an_adapter_keeps_what_the_profile_says(folder):
+    found = read(folder, "pg", NOT_SET="db.example.com")
+    assert isinstance(found, AdapterTarget)
+    assert (found.name, found.type, found.output["host"]) == ("pg", "postgres", "db.example.com")
+    assert "db.example.com" not in repr(found)
 
 
 def test_where_profiles_are_looked_for(folder, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from planhat_dbt.binding import BoundSync, bind
 from planhat_dbt.declaration import read_declarations
 from planhat_dbt.declaration.types import Declarations, Sync
 from planhat_dbt.gate import Gate
-from planhat_dbt.outcome import BatchOutcome, FoundId, RowOutcome, RowStatus
+from planhat_dbt.outcome import BatchOutcome, FoundId, FoundIds, RowOutcome, RowStatus
 from planhat_dbt.plan import SyncPlan
 from planhat_dbt.planhat import ClientSettings, Endpoint
 from planhat_dbt.result import RunResult, SyncResult
@@ -196,7 +196,7 @@ class Bench:
                     for row, _, key, operation in own
                     if key in (bad or {})
                 )
-                found = tuple(
+                found = FoundIds.of(
                     FoundId(key, (ids or {})[key], created) for _, _, key, _ in own if key in (ids or {})
                 )
                 outcomes.append(BatchOutcome(batch, len(own), ids=found, exceptions=exceptions))
