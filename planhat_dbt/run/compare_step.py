@@ -182,7 +182,7 @@ def _settle(
         name,
         in_doubt=manner_of(sync).remembers_doubt,
         points=present[f"plan__{name}"] if sync.object.name == "metric" else (),
-        window_lasts=dt.timedelta(seconds=EVENT_WINDOW_BATCHES * one_call),
+        window_lasts=dt.timedelta(seconds=2 * EVENT_WINDOW_BATCHES * one_call),
     )
 
 

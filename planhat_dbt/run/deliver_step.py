@@ -1,15 +1,17 @@
 """Steps two and three of a sync: read a window of the plan, mark it, send it, record it; and so on to the end.
 
-The warehouse is open while a window is read and while it is recorded, never while a call is under way.
+Calls go out from a thread of their own, one window at a time. Meanwhile the next window is read and the last one
+recorded; then the warehouse is given back until the answer comes.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.breaker import Breaker
@@ -26,6 +28,7 @@ from planhat_dbt.state.recovery import Learnt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.outcome import BatchOutcome
@@ -35,8 +38,8 @@ if TYPE_CHECKING:
     from planhat_dbt.run.phases import Courier
     from planhat_dbt.warehouse.port import Row, Session
 
-WINDOW_BYTES: Final = 32 * 1024 * 1024
-"""Encoded rows held at a time; a window ends early where rows are wide."""
+WINDOW_BYTES: Final = 16 * 1024 * 1024
+"""Encoded rows of a window; it ends early where rows are wide. Two are held at a time."""
 _FETCH: Final = 2000
 
 _COUNTED: Final = {
@@ -45,6 +48,19 @@ _COUNTED: Final = {
     Operation.CLEAR: "cleared",
     Operation.DELETE: "deleted",
 }
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A window that is marked as being sent, until it is recorded."""
+
+    window: Window
+    batches: list[Batch]
+    calls: Future[list[BatchOutcome]]
+    outcomes: list[BatchOutcome] = field(default_factory=list)
+    again: tuple[int, ...] = ()
+    """Plan rows whose record was gone, and that are sent whole."""
+    landed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +113,9 @@ class _Deliverer:
 
     def run(self, phases: Iterable[Phase]) -> Delivery:
         for phase in phases:
-            next_batch = phase.span.first
-            while next_batch <= phase.span.last and not self._breaker.open:
-                next_batch = self._run_window(Window(next_batch, phase.span.last), phase)
-            if next_batch <= phase.span.last:
-                self._hold(Window(next_batch, phase.span.last))
+            left = self._run_phase(phase)
+            if left.first <= left.last:
+                self._hold(left)
         stop = self._breaker.error
         # The tracking host is another one: what it refuses says nothing of the main API.
         ends_run = isinstance(stop, AccessDeniedError) or (
@@ -109,43 +123,91 @@ class _Deliverer:
         )
         return Delivery(self._counts, stop, ends_run)
 
-    def _run_window(self, left: Window, phase: Phase) -> int:
-        """Send the next batches of what is left, and record them; returns the number of the batch after them."""
-        desk = self._desk
-        with desk.context.warehouse.open() as session:
-            window, batches = self._read(session, left, phase)
-            with session.transaction():
-                desk.lease.renew(session)
-                desk.journal.mark_sending(session, self._compared.sync.name, window)
-        outcomes = phase.courier(batches)
-        again = [row for outcome in outcomes for row in outcome.again]
-        try:
-            outcomes = self._send_whole(outcomes, again, phase.courier)
-            self._record(self._learnt(window, outcomes, again))
-        except RefusedError:
-            raise  # another run took over, and compares what this one sent
-        except PlanhatDbtError as error:
-            learnt = self._learnt(window, outcomes, again)
-            kept = keep_learnt(desk, self._compared.sync, learnt, batches, error)
-            self._listener.notice(kept.message)  # at once: the end of the run may not be written, either
-            raise kept from error
-        self._add_up(batches, outcomes)
-        return window.last + 1
+    def _run_phase(self, phase: Phase) -> Window:
+        """Send a span window by window: one is read and the one before recorded while calls are under way.
 
-    def _learnt(self, window: Window, outcomes: Sequence[BatchOutcome], again: Sequence[int]) -> Learnt:
+        Returns:
+            What is left of it.
+        """
+        left, size = phase.span, phase.window
+        flights: deque[_Flight] = deque()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="planhat-dbt-calls") as sender:
+            try:
+                while flights or self._goes_on(left):
+                    loaded = self._load(left, size, phase) if self._goes_on(left) else None
+                    self._land(flights, phase)
+                    if loaded and not self._breaker.open:
+                        flights.append(self._launch(*loaded, phase, sender))
+                        left = Window(flights[-1].window.last + 1, left.last)
+                        size = min(2 * size, phase.largest)
+                    if not phase.overlaps:
+                        self._land(flights, phase)
+                    if flights and flights[0].landed:
+                        self._record(flights[0])
+                        flights.popleft()
+            except PlanhatDbtError as error:
+                self._rescue(flights, error)
+        return left
+
+    def _goes_on(self, left: Window) -> bool:
+        return left.first <= left.last and not self._breaker.open
+
+    def _load(self, left: Window, size: int, phase: Phase) -> tuple[Window, list[Batch]]:
+        with self._desk.context.warehouse.open() as session:
+            return self._read(session, left, size, phase)
+
+    def _launch(
+        self, window: Window, batches: list[Batch], phase: Phase, sender: ThreadPoolExecutor
+    ) -> _Flight:
+        """Say that a window may reach Planhat from now on, then send it."""
+        desk = self._desk
+        with desk.context.warehouse.open() as session, session.transaction():
+            desk.lease.renew(session)
+            desk.journal.mark_sending(session, self._compared.sync.name, window)
+        return _Flight(window, batches, sender.submit(phase.courier, batches))
+
+    def _land(self, flights: deque[_Flight], phase: Phase) -> None:
+        """Wait for the outcome of the first window under way."""
+        if not flights or flights[0].landed:
+            return
+        flight = flights[0]
+        self._wait(flight)
+        self._send_whole(flight, phase.courier)
+
+    def _wait(self, flight: _Flight) -> None:
+        if not flight.calls.done():
+            self._desk.give_back()  # nobody needs the warehouse until the answer comes
+        flight.outcomes = flight.calls.result()
+        flight.again = tuple(row for outcome in flight.outcomes for row in outcome.again)
+        flight.landed = True
+
+    def _rescue(self, flights: deque[_Flight], error: PlanhatDbtError) -> NoReturn:
+        """Keep in files what was sent and cannot be written down."""
+        for flight in flights:
+            if not flight.landed:
+                self._wait(flight)
+        if isinstance(error, RefusedError) or not flights:
+            raise error  # refused: another run took over, and compares what this one sent
+        told: PlanhatDbtError = error
+        for flight in flights:
+            told = keep_learnt(self._desk, self._compared.sync, self._learnt(flight), flight.batches, error)
+            self._listener.notice(told.message)  # at once: the end of the run may not be written, either
+        raise told from error
+
+    def _learnt(self, flight: _Flight) -> Learnt:
         mapping = self._compared.mapping
         return Learnt(
-            window=window,
-            outcomes=tuple(outcomes),
-            again=tuple(again),
+            window=flight.window,
+            outcomes=tuple(flight.outcomes),
+            again=flight.again,
             mapping_version=mapping.version,
             had_prior=self._compared.had_prior,
             key_since=mapping.key_since,
         )
 
-    def _read(self, session: Session, left: Window, phase: Phase) -> tuple[Window, list[Batch]]:
+    def _read(self, session: Session, left: Window, most: int, phase: Phase) -> tuple[Window, list[Batch]]:
         """Encode as many of the next batches as a window may hold, at least one."""
-        last = min(left.first + phase.window - 1, left.last)
+        last = min(left.first + most - 1, left.last)
         batches: list[Batch] = []
         number, size = left.first, 0
         while number <= last and (not batches or size < WINDOW_BYTES):
@@ -187,14 +249,12 @@ class _Deliverer:
             session.stream(f"select {', '.join(select)} from {source} where {where}", _FETCH)
         )
 
-    def _send_whole(
-        self, outcomes: list[BatchOutcome], rows: list[int], courier: Courier
-    ) -> list[BatchOutcome]:
+    def _send_whole(self, flight: _Flight, courier: Courier) -> None:
         """Send records that somebody deleted in Planhat once more, whole: a part must not stand alone (DESIGN §5)."""
-        if not rows:
-            return outcomes
+        if not flight.again:
+            return
         with self._desk.context.warehouse.open() as session:
-            where = f"p._row in ({_listed(rows)})"
+            where = f"p._row in ({_listed(flight.again)})"
             batches = self._writer.batches(self._fetch(session, where), whole=True)
             if manner_of(self._compared.sync).creates is Creates.SINGLY:
                 courier = creates(self._desk, self._compared, self._breaker)
@@ -202,19 +262,19 @@ class _Deliverer:
                     session.transaction()
                 ):  # from here on they are creates, also for whoever finds us crashed
                     self._desk.lease.renew(session)
-                    self._desk.journal.make_inserts(session, self._compared.sync.name, rows)
+                    self._desk.journal.make_inserts(session, self._compared.sync.name, flight.again)
         second = {outcome.batch: outcome for outcome in courier(batches)}
-        return [_merged(o, second[o.batch]) if o.batch in second else o for o in outcomes]
+        flight.outcomes = [_merged(o, second[o.batch]) if o.batch in second else o for o in flight.outcomes]
 
-    def _record(self, learnt: Learnt) -> None:
-        desk = self._desk
-        with desk.context.warehouse.open() as session:
-            with session.transaction():
-                desk.lease.renew(session)
-                record_window(
-                    session, desk.journal, desk.tables, self._compared.bound, learnt, desk.context.all_syncs
-                )
+    def _record(self, flight: _Flight) -> None:
+        desk, learnt = self._desk, self._learnt(flight)
+        with desk.context.warehouse.open() as session, session.transaction():
+            desk.lease.renew(session)
+            record_window(
+                session, desk.journal, desk.tables, self._compared.bound, learnt, desk.context.all_syncs
+            )
             desk.log.write_requests(session, desk.take_requests())
+        self._add_up(flight.batches, flight.outcomes)
 
     def _hold(self, window: Window) -> None:
         """Enter what is left of a phase as held: planned, not sent, found again by the next run."""

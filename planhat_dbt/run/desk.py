@@ -36,6 +36,8 @@ class Desk:
     """Whether the run has been asked to end."""
     pause: Callable[[float], object]
     """Waits so many seconds, less if the run is asked to end."""
+    give_back: Callable[[], object]
+    """Lets others have the warehouse's file, if what is waited for takes its time."""
     lookups: Lookups
     listed: set[tuple[str, str]] = field(default_factory=set)
     """Objects whose list was read to its end in this run, and by which key."""

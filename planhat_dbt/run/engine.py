@@ -305,6 +305,7 @@ class Run:
                 self._book.enter,
                 lambda: self.stop.is_set() or heartbeat.lost,
                 self._pause,
+                release,
                 Lookups(self._tables, self._run_id),
             )
             for entry in entries:

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 
     Courier = Callable[[Sequence[Batch]], list[BatchOutcome]]
 
-WINDOW_BATCHES: Final = 4
-"""Bulk batches sent between two recordings."""
-EVENT_WINDOW_BATCHES: Final = 2
-"""Batches of events that a crash may leave in doubt (DESIGN §15)."""
+WINDOW_BATCHES: Final = 2
+"""Bulk batches of the first window; each has twice as many as the one before."""
+LARGEST_WINDOW: Final = 8
+"""Bulk batches of the largest. Two windows are under way at a time: a crash leaves as much to be sent again."""
+EVENT_WINDOW_BATCHES: Final = 1
+"""Half of what a crash may leave in doubt (DESIGN §15)."""
 DELETE_WINDOW: Final = 200
 
 
@@ -47,10 +49,14 @@ class Phase:
     first: int
     batches: int
     window: int
-    """Batches that are sent, and then recorded, together."""
+    """Batches that are sent, and then recorded, together, to begin with."""
     courier: Courier
     read: int = 1
     """Batches that are read at one go; their size is known only when they are encoded."""
+    largest: int = 1
+    """Batches of a window in the end."""
+    overlaps: bool = True
+    """Whether a window may be sent before the one before it is recorded: both would be in doubt after a crash."""
 
     @property
     def span(self) -> Window:
@@ -77,14 +83,16 @@ def change_phases(desk: Desk, compared: Compared, breaker: Breaker) -> Iterator[
         return
     if plan.single_calls:
         batches = math.ceil(inserts / CREATE_BATCH_ROWS)
-        yield Phase(CREATE_BATCHES_FROM, batches, 1, creates(desk, compared, breaker))
+        yield Phase(CREATE_BATCHES_FROM, batches, 1, creates(desk, compared, breaker), overlaps=False)
         inserts = 0
     elif sync.match is None:  # mode insert only: there are no updates
         keyless = KeylessCourier(desk.calls, sync.object.path, desk.limits)
-        yield Phase(1, math.ceil(inserts / size), 1, in_turn(desk, sync.name, keyless, breaker))
+        courier = in_turn(desk, sync.name, keyless, breaker)
+        yield Phase(1, math.ceil(inserts / size), 1, courier, overlaps=False)
         return
     changes = in_turn(desk, sync.name, _updates(desk, compared), breaker)
-    yield Phase(1, math.ceil((inserts + updates) / size), WINDOW_BATCHES, changes)
+    batches = math.ceil((inserts + updates) / size)
+    yield Phase(1, batches, WINDOW_BATCHES, changes, largest=LARGEST_WINDOW)
 
 
 def removal_phases(desk: Desk, compared: Compared, breaker: Breaker) -> Iterator[Phase]:
@@ -97,6 +105,7 @@ def removal_phases(desk: Desk, compared: Compared, breaker: Breaker) -> Iterator
         math.ceil(clears / plan.batch_rows),
         WINDOW_BATCHES,
         in_turn(desk, sync.name, clear, breaker),
+        largest=LARGEST_WINDOW,
     )
     delete = DeleteCourier(desk.calls, sync.object.path, desk.limits, breaker)
 
@@ -104,7 +113,9 @@ def removal_phases(desk: Desk, compared: Compared, breaker: Breaker) -> Iterator
         desk.enter_batch(sync.name, None)
         return delete(batches)
 
-    yield Phase(DELETE_BATCHES_FROM, deletes, DELETE_WINDOW, deletes_at_once, read=DELETE_WINDOW)
+    yield Phase(
+        DELETE_BATCHES_FROM, deletes, DELETE_WINDOW, deletes_at_once, DELETE_WINDOW, largest=DELETE_WINDOW
+    )
 
 
 def creates(desk: Desk, compared: Compared, breaker: Breaker) -> Courier:

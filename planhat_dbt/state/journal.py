@@ -56,6 +56,43 @@ ALL: Final = Window(1, 2**31 - 1)
 """Every batch of a plan."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the outcomes of a window hold beside "accepted"; what they do not hold costs no join."""
+
+    window: Window
+    ids: bool
+    exceptions: bool
+
+    def rows(self, plan: str) -> str:
+        """The plan rows `p` with their exceptions `x` and ids `i`."""
+        text = f"{plan} p"
+        if self.exceptions:
+            text += f"\nleft join {_EXCEPTIONS} x on x._row = p._row"
+        if self.ids:
+            text += (
+                "\nleft join (select _batch, _key, min(_id) as _id, "
+                f"max(case when _created then 1 else 0 end) as _created from {_IDS} group by _batch, _key) i "
+                "on i._batch = p._batch and i._key = p._key"
+            )
+        return text
+
+    def accepted(self, plan: str) -> str:
+        """The accepted rows, as `from … where …`."""
+        refused = " and x._row is null" if self.exceptions else ""
+        return f"from {self.rows(plan)}\nwhere {self.window.where}{refused}"
+
+    @property
+    def planhat_id(self) -> str:
+        """The id of a row's record, as far as it is known."""
+        return "coalesce(i._id, p._planhat_id)" if self.ids else "p._planhat_id"
+
+    @property
+    def created(self) -> str:
+        """The condition that the answer said of a row that its record is new."""
+        return "i._created = 1" if self.ids else "1 = 0"
+
+
 class Journal:
     """Writes the journal of one run."""
 
@@ -163,20 +200,15 @@ class Journal:
             had_prior: Whether the plan holds keys that the snapshot table already knows.
             key_since: The mapping version since which Planhat is told the present key; clears do not tell it.
         """
-        self._load(session, outcomes)
-        now = utc_now()
-        version = self._version(session, bound.name, window, mapping_version, key_since)
-        self._move_snapshot(session, bound, window, version, now, had_prior=had_prior)
-        self._bury_gone(session, bound.name, window)
-        lost = f"select x._row from {_EXCEPTIONS} x where x._status = 'unknown'"
-        self._distrust(session, bound.name, f"{window.where} and p._row in ({lost})")
-        self._log_changes(session, bound.name, window, now)
-        hashed = values_hash(self._tables, bound, mapping_version, "p")
-        self._note_failures(session, bound.name, window, hashed)
-        if bound.sync.object.name == "metric":
-            rows = f"from {self._tables.plan(bound.name)} p where {window.where} and p._row in ({lost})"
-            note_points(session, self._tables, bound.name, [f.stored for f in bound.fields], rows, now)
-        self._close_batches(session, bound.name, outcomes)
+        now, sync = utc_now(), bound.name
+        told = self._load(session, window, outcomes)
+        version = self._version(session, sync, window, mapping_version, key_since)
+        self._move_snapshot(session, bound, told, version, now, had_prior=had_prior)
+        self._log_changes(session, sync, told, now)
+        self._forget_failures(session, sync, told)
+        if told.exceptions:
+            self._note_exceptions(session, bound, window, mapping_version, now)
+        self._close_batches(session, sync, outcomes)
 
     def forget_children(
         self,
@@ -298,24 +330,41 @@ class Journal:
     def _of(self, sync: str) -> str:
         return f"run_id = {self._literal(self._run)} and sync = {self._literal(sync)}"
 
-    def _load(self, session: Session, outcomes: Sequence[BatchOutcome]) -> None:
+    def _note_exceptions(
+        self, session: Session, bound: BoundSync, window: Window, mapping_version: int, now: dt.datetime
+    ) -> None:
+        """Write what follows from rows that were not accepted."""
+        sync = bound.name
+        self._bury_gone(session, sync, window)
+        lost = (
+            f"{window.where} and p._row in (select x._row from {_EXCEPTIONS} x where x._status = 'unknown')"
+        )
+        self._distrust(session, sync, lost)
+        self._note_failures(session, sync, window, values_hash(self._tables, bound, mapping_version, "p"))
+        if bound.sync.object.name == "metric":
+            rows = f"from {self._tables.plan(sync)} p where {lost}"
+            note_points(session, self._tables, sync, [f.stored for f in bound.fields], rows, now)
+
+    def _load(self, session: Session, window: Window, outcomes: Sequence[BatchOutcome]) -> _Told:
+        """Hand in what the outcomes name: ids, and rows that were not accepted."""
         dialect = self._tables.dialect
         blocks = [(o.batch, *block) for o in outcomes for block in o.ids.blocks]
-        session.load(
-            _IDS,
-            {
-                "_batch": dialect.integer,
-                "_key": dialect.text,
-                "_id": dialect.text,
-                "_created": dialect.boolean,
-            },
-            [
-                [number for batch, keys, _, _ in blocks for number in repeat(batch, len(keys))],
-                [key for _, keys, _, _ in blocks for key in keys],
-                [planhat_id for _, _, ids, _ in blocks for planhat_id in ids],
-                [flag for _, keys, _, created in blocks for flag in repeat(created, len(keys))],
-            ],
-        )
+        if blocks:
+            session.load(
+                _IDS,
+                {
+                    "_batch": dialect.integer,
+                    "_key": dialect.text,
+                    "_id": dialect.text,
+                    "_created": dialect.boolean,
+                },
+                [
+                    [number for batch, keys, _, _ in blocks for number in repeat(batch, len(keys))],
+                    [key for _, keys, _, _ in blocks for key in keys],
+                    [planhat_id for _, _, ids, _ in blocks for planhat_id in ids],
+                    [flag for _, keys, _, created in blocks for flag in repeat(created, len(keys))],
+                ],
+            )
         bad = [e for o in outcomes for e in o.exceptions]
         session.load(
             _EXCEPTIONS,
@@ -332,15 +381,7 @@ class Journal:
                 [e.message for e in bad],
             ],
         )
-
-    def _accepted(self, sync: str, window: Window) -> str:
-        return (
-            f"from {self._tables.plan(sync)} p\n"
-            f"left join {_EXCEPTIONS} x on x._row = p._row\n"
-            f"left join (select _batch, _key, min(_id) as _id, max(case when _created then 1 else 0 end) as _created "
-            f"from {_IDS} group by _batch, _key) i on i._batch = p._batch and i._key = p._key\n"
-            f"where {window.where} and x._row is null"
-        )
+        return _Told(window, ids=bool(blocks), exceptions=bool(bad))
 
     def _version(self, session: Session, sync: str, window: Window, version: int, key_since: int) -> str:
         """The mapping under which plan rows `p` were sent; one that is behind in its key stays so when cleared."""
@@ -359,14 +400,14 @@ class Journal:
         self,
         session: Session,
         bound: BoundSync,
-        window: Window,
+        told: _Told,
         version: str,
         now: dt.datetime,
         *,
         had_prior: bool,
     ) -> None:
         snapshot, quote = self._tables.snapshot(bound.name), self._tables.dialect.quote
-        accepted = self._accepted(bound.name, window)
+        accepted = told.accepted(self._tables.plan(bound.name))
         if had_prior:
             session.execute(
                 f"delete from {snapshot} where _key in (select p._key {accepted} and p._prior is not null)"
@@ -377,9 +418,9 @@ class Journal:
         clear, delete = Operation.CLEAR.value, Operation.DELETE.value
         values = [
             "p._key",
-            "coalesce(i._id, p._planhat_id)",
+            told.planhat_id,
             f"case p._operation when '{clear}' then 'cleared' when '{delete}' then 'deleted' else 'synced' end",
-            "case when i._created = 1 then 'created' else coalesce(p._origin, 'matched') end",
+            f"case when {told.created} then 'created' else coalesce(p._origin, 'matched') end",
             version,
             f"coalesce(p._first_synced_at, {moment})",
             moment,
@@ -410,24 +451,24 @@ class Journal:
             f"where {window.where} and x._code = 'no_match')"
         )
 
-    def _log_changes(self, session: Session, sync: str, window: Window, now: dt.datetime) -> None:
+    def _log_changes(self, session: Session, sync: str, told: _Told, now: dt.datetime) -> None:
         moment = f"cast({self._literal(now.isoformat(sep=' '))} as {self._tables.dialect.timestamp})"
+        status = "coalesce(x._status, 'accepted')" if told.exceptions else "'accepted'"
         session.execute(
             f"insert into {self._tables.changes}\n"
             f"select {self._literal(self._run)}, {self._literal(sync)}, p._key, p._operation, "
-            f"coalesce(i._id, p._planhat_id), p._changes, coalesce(x._status, 'accepted'), p._batch, {moment}\n"
-            f"from {self._tables.plan(sync)} p\n"
-            f"left join {_EXCEPTIONS} x on x._row = p._row\n"
-            f"left join (select _batch, _key, min(_id) as _id from {_IDS} group by _batch, _key) i "
-            "on i._batch = p._batch and i._key = p._key\n"
-            f"where {window.where}"
+            f"{told.planhat_id}, p._changes, {status}, p._batch, {moment}\n"
+            f"from {told.rows(self._tables.plan(sync))}\nwhere {told.window.where}"
         )
 
+    def _forget_failures(self, session: Session, sync: str, told: _Told) -> None:
+        """Forget what failed before and was accepted now."""
+        theirs = f"{self._tables.failures} where sync = {self._literal(sync)}"
+        if session.rows(f"select 1 from {theirs} limit 1"):
+            accepted = told.accepted(self._tables.plan(sync))
+            session.execute(f"delete from {theirs} and key in (select p._key {accepted})")
+
     def _note_failures(self, session: Session, sync: str, window: Window, hashed: str) -> None:
-        session.execute(
-            f"delete from {self._tables.failures} where sync = {self._literal(sync)} "
-            f"and key in (select p._key {self._accepted(sync, window)})"
-        )
         self.merge_failures(
             session,
             sync,

@@ -87,7 +87,7 @@ class Lease:
                     f"Another run is under way: {other}.",
                     hint="Wait until it has ended, or stop it; then run the command again. Nothing was sent.",
                 )
-            self._write(session)
+            self._enter(session)
 
     def renew(self, session: Session) -> None:
         """Prolong the lease; called in the transaction that writes state, so a fenced-off run writes none.
@@ -103,7 +103,12 @@ class Lease:
                 f"This run lost its lease to {taker}; it stops without writing state.",
                 hint="Run the command again when the other run has ended: what this one sent is compared anew.",
             )
-        self._write(session)
+        mark, meta = self._tables.dialect.placeholder, self._tables.meta
+        session.execute(
+            f"update {meta} set value = {mark}, updated_at = {mark} where setting = '{_SETTING}'",
+            [self._value(), utc_now()],
+        )
+        self._renewed_at = time.monotonic()
 
     def give_back(self, session: Session) -> None:
         """End the lease, if it is still ours."""
@@ -120,11 +125,15 @@ class Lease:
         found = session.rows(f"select value from {self._tables.meta} where setting = '{_SETTING}'")
         return Holder(**orjson.loads(found[0][0])) if found else None
 
-    def _write(self, session: Session) -> None:
+    def _value(self) -> str:
+        return orjson.dumps({**asdict(self._holder), "until": self._until()}).decode()
+
+    def _enter(self, session: Session) -> None:
         mark, meta = self._tables.dialect.placeholder, self._tables.meta
-        value = orjson.dumps({**asdict(self._holder), "until": self._until()}).decode()
         session.execute(f"delete from {meta} where setting = '{_SETTING}'")
-        session.execute(f"insert into {meta} values ('{_SETTING}', {mark}, {mark})", [value, utc_now()])
+        session.execute(
+            f"insert into {meta} values ('{_SETTING}', {mark}, {mark})", [self._value(), utc_now()]
+        )
         self._renewed_at = time.monotonic()
 
 

@@ -69,7 +69,7 @@ def write_recovery(folder: Path, recovery: Recovery) -> Path:
     ignore = folder / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="ascii")
-    path = folder / f"{recovery.run_id}-{recovery.sync}.json"
+    path = folder / f"{recovery.run_id}-{recovery.sync}-{recovery.learnt.window.first}.json"
     handle, draft = tempfile.mkstemp(dir=folder, prefix=".", suffix=".draft")
     try:
         with os.fdopen(handle, "wb") as file:

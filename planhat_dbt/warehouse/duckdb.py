@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _HOLDER: Final = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _RETRY_SECONDS: Final = 0.2
+_CHECKPOINT: Final = "wal_autocheckpoint"
+_CHECKPOINT_SIZE: Final = "256MB"
+"""Of writes that wait in DuckDB's log: by default every 16 MB are moved into the file, which slows each commit down."""
 
 
 class DuckDBSession:
@@ -215,6 +218,8 @@ class DuckDBWarehouse:
         connection = self._connect(self._lock_wait if patient else 0.0)
         try:
             with _named_failures():
+                if _CHECKPOINT not in dict(self._target.settings):
+                    connection.execute(f"set {_CHECKPOINT} = '{_CHECKPOINT_SIZE}'")
                 for statement in self._target.setup:
                     connection.execute(statement)
         except BaseException:

@@ -9,9 +9,10 @@ from harness import Project
 from crash.cradle import kill_at, observe
 from crash.scenarios import SMALL, Scenario
 from crash.scene import Scene, rows_sent
+from planhat_dbt.run.phases import LARGEST_WINDOW
 
-WINDOW = 4 * SMALL["batch_rows"]
-"""Rows of the largest window that is in flight at a time."""
+WINDOW = 2 * LARGEST_WINDOW * SMALL["batch_rows"]
+"""Rows that are in flight at a time, at most."""
 
 
 @dataclass
