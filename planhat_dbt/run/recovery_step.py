@@ -47,7 +47,7 @@ def record_window(
     """Write what became of a window; call inside a transaction that has renewed the lease."""
     if learnt.again:
         journal.forget_ids(session, bound.name, learnt.again)
-    journal.record(
+    exceptions = journal.record(
         session,
         bound,
         learnt.window,
@@ -58,7 +58,9 @@ def record_window(
     )
     if learnt.again or learnt.window.first >= DELETE_BATCHES_FROM:
         children = _children(session, tables, bound.sync, all_syncs)
-        journal.forget_children(session, bound.name, learnt.window, children, learnt.again)
+        journal.forget_children(
+            session, bound.name, learnt.window, children, learnt.again, exceptions=exceptions
+        )
 
 
 def _children(

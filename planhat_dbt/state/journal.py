@@ -30,6 +30,22 @@ if TYPE_CHECKING:
 _IDS: Final = "planhat_ids"
 _EXCEPTIONS: Final = "planhat_exceptions"
 _MERGED: Final = "planhat_merged"
+_CLOSED_COLUMNS: Final = (
+    ("batch", "integer"),
+    ("bytes", "bigint"),
+    ("state", "text"),
+    ("http_status", "integer"),
+    ("created", "bigint"),
+    ("updated", "bigint"),
+    ("unchanged", "bigint"),
+    ("attempts", "integer"),
+    ("sent_at", "timestamp"),
+    ("answered_at", "timestamp"),
+    ("error", "text"),
+)
+"""What of a batch is known only when it was answered."""
+_ONE_BY_ONE: Final = 10
+"""So many batches are closed with a statement each; it costs less than handing them in as a table."""
 _CLOSED: Final = "planhat_closed"
 _BEHIND: Final = "planhat_behind"
 
@@ -188,7 +204,7 @@ class Journal:
         mapping_version: int,
         had_prior: bool,
         key_since: int = 1,
-    ) -> None:
+    ) -> bool:
         """Write what became of a window; call inside a transaction.
 
         Args:
@@ -199,6 +215,9 @@ class Journal:
             mapping_version: The mapping under which the rows were sent.
             had_prior: Whether the plan holds keys that the snapshot table already knows.
             key_since: The mapping version since which Planhat is told the present key; clears do not tell it.
+
+        Returns:
+            Whether there are rows that were not accepted; they stand in a scratch table until the session ends.
         """
         now, sync = utc_now(), bound.name
         told = self._load(session, window, outcomes)
@@ -209,6 +228,7 @@ class Journal:
         if told.exceptions:
             self._note_exceptions(session, bound, window, mapping_version, now)
         self._close_batches(session, sync, outcomes)
+        return told.exceptions
 
     def forget_children(
         self,
@@ -217,6 +237,8 @@ class Journal:
         window: Window,
         children: Sequence[ChildReference],
         again: Sequence[int],
+        *,
+        exceptions: bool,
     ) -> None:
         """Mark what Planhat took along with a parent as deleted; call inside the transaction of `record`.
 
@@ -226,12 +248,11 @@ class Journal:
             window: Its batches; accepted deletes in them count.
             children: Where its children refer to it.
             again: Plan rows of parents that were found deleted in Planhat, and were made anew.
+            exceptions: What `record` returned.
         """
         rows = ", ".join(map(str, again)) or "-1"
-        gone = (
-            f"select p._key from {self._tables.plan(sync)} p left join {_EXCEPTIONS} x on x._row = p._row "
-            f"where {window.where} and x._row is null and (p._operation = 'delete' or p._row in ({rows}))"
-        )
+        accepted = _Told(window, ids=False, exceptions=exceptions).accepted(self._tables.plan(sync))
+        gone = f"select p._key {accepted} and (p._operation = 'delete' or p._row in ({rows}))"
         for child in children:
             column = self._tables.dialect.quote(child.state_column)
             session.execute(
@@ -366,21 +387,22 @@ class Journal:
                 ],
             )
         bad = [e for o in outcomes for e in o.exceptions]
-        session.load(
-            _EXCEPTIONS,
-            {
-                "_row": dialect.bigint,
-                "_status": dialect.text,
-                "_code": dialect.text,
-                "_message": dialect.text,
-            },
-            [
-                [e.row for e in bad],
-                [e.status.value for e in bad],
-                [e.code for e in bad],
-                [e.message for e in bad],
-            ],
-        )
+        if bad:
+            session.load(
+                _EXCEPTIONS,
+                {
+                    "_row": dialect.bigint,
+                    "_status": dialect.text,
+                    "_code": dialect.text,
+                    "_message": dialect.text,
+                },
+                [
+                    [e.row for e in bad],
+                    [e.status.value for e in bad],
+                    [e.code for e in bad],
+                    [e.message for e in bad],
+                ],
+            )
         return _Told(window, ids=bool(blocks), exceptions=bool(bad))
 
     def _version(self, session: Session, sync: str, window: Window, version: int, key_since: int) -> str:
@@ -479,23 +501,23 @@ class Journal:
         )
 
     def _close_batches(self, session: Session, sync: str, outcomes: Sequence[BatchOutcome]) -> None:
-        dialect, batches = self._tables.dialect, self._tables.batches
-        columns: dict[str, tuple[str, Sequence[object]]] = {
-            "batch": (dialect.integer, [o.batch for o in outcomes]),
-            "bytes": (dialect.bigint, [o.bytes for o in outcomes]),
-            "state": (dialect.text, [o.state.value for o in outcomes]),
-            "http_status": (dialect.integer, [o.http_status for o in outcomes]),
-            "created": (dialect.bigint, [o.created for o in outcomes]),
-            "updated": (dialect.bigint, [o.updated for o in outcomes]),
-            "unchanged": (dialect.bigint, [o.unchanged for o in outcomes]),
-            "attempts": (dialect.integer, [o.calls for o in outcomes]),
-            "sent_at": (dialect.timestamp, [o.sent_at for o in outcomes]),
-            "answered_at": (dialect.timestamp, [o.answered_at for o in outcomes]),
-            "error": (dialect.text, [o.error or None for o in outcomes]),
-        }
-        kinds = {name: kind for name, (kind, _) in columns.items()}
-        session.load(_CLOSED, kinds, [values for _, values in columns.values()])
-        names = [name for name in columns if name != "batch"]
+        if len(outcomes) > _ONE_BY_ONE:
+            self._close_many(session, sync, outcomes)
+            return
+        mark = self._tables.dialect.placeholder
+        changed = ", ".join(f"{name} = {mark}" for name, _ in _CLOSED_COLUMNS[1:])
+        for outcome in outcomes:
+            number, *values = _closed(outcome)
+            session.execute(
+                f"update {self._tables.batches} set {changed} where {self._of(sync)} and batch = {number}",
+                values,
+            )
+
+    def _close_many(self, session: Session, sync: str, outcomes: Sequence[BatchOutcome]) -> None:
+        batches = self._tables.batches
+        kinds = {name: self._tables.type(kind) for name, kind in _CLOSED_COLUMNS}
+        session.load(_CLOSED, kinds, list(zip(*map(_closed, outcomes), strict=True)))
+        names = [name for name, _ in _CLOSED_COLUMNS[1:]]
         theirs = f"b.run_id = {self._literal(self._run)} and b.sync = {self._literal(sync)}"
         closed = ", ".join(f"c.{name}" for name in names)
         session.scratch(
@@ -509,3 +531,10 @@ class Journal:
         session.execute(
             f"insert into {batches} (run_id, sync, batch, operation, rows, {', '.join(names)}) select * from {_MERGED}"
         )
+
+
+def _closed(outcome: BatchOutcome) -> tuple[object, ...]:
+    """What is written of a batch, in the order of `_CLOSED_COLUMNS`."""
+    o = outcome
+    counts = (o.http_status, o.created, o.updated, o.unchanged, o.calls)
+    return (o.batch, o.bytes, o.state.value, *counts, o.sent_at, o.answered_at, o.error or None)

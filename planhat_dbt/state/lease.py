@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from planhat_dbt.warehouse.port import Session
 
 _SETTING: Final = "lease"
+_FRESH: Final = 0.02
+"""Within so small a part of its time a lease is not written again: every window renews it twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Lease:
                 f"This run lost its lease to {taker}; it stops without writing state.",
                 hint="Run the command again when the other run has ended: what this one sent is compared anew.",
             )
+        if self.seconds_since_renewal < self._seconds * _FRESH:
+            return  # that nobody has taken over was just seen
         mark, meta = self._tables.dialect.placeholder, self._tables.meta
         session.execute(
             f"update {meta} set value = {mark}, updated_at = {mark} where setting = '{_SETTING}'",

@@ -74,8 +74,18 @@ def test_renewing_prolongs_it(state):
     one = lease(bench, "one")
     one.take(session)
     edit(bench, session, until=later(-1))
+    one._renewed_at -= 30  # as if it had been taken long ago
     one.renew(session)
     assert holder(bench, session)["until"] > later(30)
+
+
+def test_a_lease_that_was_just_renewed_is_looked_at_but_not_written(state):
+    bench, session = state
+    one = lease(bench, "one")
+    one.take(session)
+    before = holder(bench, session)
+    one.renew(session)
+    assert holder(bench, session) == before
 
 
 @pytest.mark.parametrize("taken", [True, False])
