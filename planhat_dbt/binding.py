@@ -63,6 +63,8 @@ class BoundSync:
     """The column that still carries the key of before; None: the match key did not change."""
     event_time: Column | None = None
     """When an event happened, where the sync names it; kept in plan and snapshot table, never sent."""
+    table: tuple[Column, ...] = ()
+    """All columns of the built table, also those that feed nothing."""
 
     @property
     def name(self) -> str:
@@ -131,7 +133,7 @@ def bind(sync: Sync, table: Sequence[Column], dialect: Dialect) -> BoundSync:
         )
     if faults:
         raise BindingError(tuple(faults))
-    return BoundSync(sync, key, tuple(fields), previous, event_time)
+    return BoundSync(sync, key, tuple(fields), previous, event_time, tuple(table))
 
 
 def _fault(sync: Sync, path: str, message: str) -> Fault:

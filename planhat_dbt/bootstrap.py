@@ -96,7 +96,7 @@ def build_context(
     Raises:
         UsageError: Something of it is missing or wrong.
     """
-    from planhat_dbt.warehouse.profile import read_target  # noqa: PLC0415 - not for commands that need none
+    from planhat_dbt.warehouse.profile import data_source, read_target  # noqa: PLC0415 - not for commands that need none
 
     loaded = load_checked(request)
     project, settings = loaded.project, loaded.project.settings
@@ -131,6 +131,7 @@ def build_context(
         syncs=syncs,
         all_syncs=loaded.declarations.syncs,
         warehouse=open_warehouse(target, settings, on_wait=on_wait),
+        data_source=data_source(target),
         chosen=bool(request.select),
         git_sha=_git_sha(project.directory),
         overrides=overrides,

@@ -44,6 +44,8 @@ class Project:
     target_path: Path
     """Where dbt writes `manifest.json` and `run_results.json`."""
     settings: ProjectSettings
+    model_paths: tuple[str, ...]
+    """Where dbt looks for models and their YAML files, relative to the directory."""
     faults: tuple[Fault, ...]
     """What is wrong with the settings; each is replaced by its default until corrected."""
 
@@ -119,6 +121,7 @@ def read_project(
         profile=_text(document, "profile", environment, faults) or None,
         target_path=directory / Path(target).expanduser(),
         settings=_settings(_rendered(raw, environment, faults, ""), faults),
+        model_paths=_model_paths(document),
         faults=tuple(faults.found),
     )
 
@@ -185,6 +188,12 @@ def _planhat_vars(
         elif found is not None:
             faults.error(f"/{place}", f"expected a mapping of settings, found {kind_of(found)}.")
     return merged
+
+
+def _model_paths(document: dict[str, Any]) -> tuple[str, ...]:
+    found = document.get("model-paths")
+    paths = tuple(p for p in found if isinstance(p, str)) if isinstance(found, list) else ()
+    return paths or ("models",)
 
 
 def _settings(raw: dict[str, Any], faults: Faults) -> ProjectSettings:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from planhat_dbt.objects import find_object, object_words
 
 BATCH_ROWS = 5000
 """The most items Planhat takes in one bulk request (planhat-api §2)."""
@@ -21,11 +24,32 @@ class OnUnknown(StrEnum):
     DISCARD = "discard"
 
 
+class Maturity(StrEnum):
+    """How far an exposure can be relied on, in dbt's words."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 def _listed(value: object) -> object:
     """One alone counts as a list of one; nothing as an empty list."""
     if value is None:
         return ()
     return (value,) if isinstance(value, str | dict) else value
+
+
+def _by_object(urls: dict[str, str]) -> dict[str, str]:
+    """The same under the names of the objects, however they were spelt."""
+    found = {}
+    for word, url in urls.items():
+        known = find_object(word)
+        if known is None and word != "default":
+            near = get_close_matches(word, object_words(), n=1)
+            meant = f"; did you mean `{near[0]}`?" if near else ""
+            raise ValueError(f"expected objects of Planhat or `default`, found `{word}`{meant}")
+        found[known.name if known else word] = url
+    return found
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -49,6 +73,20 @@ class ProjectSettings(BaseModel):
     """dbt targets that may write to Planhat; None: all."""
     alerts: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_listed)] = ()
     """Who is told about a run; one mapping each, checked by `alerts`."""
+    exposure_owner: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    """Who owns the exposures of the syncs; None: named after the project."""
+    exposure_owner_email: Annotated[str | None, Field(min_length=3, max_length=200)] = None
+    exposure_maturity: Maturity = Maturity.HIGH
+    exposure_urls: Annotated[
+        dict[str, Annotated[str, Field(pattern=r"^https?://\S+$")]], AfterValidator(_by_object)
+    ] = {}
+    """Object → where people see it in Planhat; `default` for those that are not named."""
+    openlineage: bool = False
+    """Whether `sync` tells OpenLineage what it read and wrote."""
+    openlineage_namespace: str = "planhat_dbt"
+    """Namespace of the jobs."""
+    openlineage_timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Seconds that the end of a run waits for events that are not sent yet."""
     hook: bool = False
     """Whether plain `dbt build` ends with a sync (DESIGN §10)."""
     on_unknown: OnUnknown = OnUnknown.HOLD

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from planhat_dbt.artifacts.manifest import read_manifest
 from planhat_dbt.artifacts.run_results import read_run_results
-from planhat_dbt.artifacts.types import Column, Manifest, Node, NodeResult, RunResults, Test
+from planhat_dbt.artifacts.types import Column, Exposure, Manifest, Node, NodeResult, RunResults, Test
 
 __all__ = [
     "Column",
+    "Exposure",
     "Manifest",
     "Node",
     "NodeResult",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from planhat_dbt.artifacts.document import mapping, moment, names, read_document, schema_version, text
-from planhat_dbt.artifacts.types import Column, Manifest, MetaPlace, Node, Test
+from planhat_dbt.artifacts.types import Column, Exposure, Manifest, MetaPlace, Node, Test
 from planhat_dbt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def _manifest(path: Path, document: dict[str, Any]) -> Manifest:
         generated_at=moment(metadata.get("generated_at")),
         nodes=MappingProxyType(nodes),
         tests=tuple(tests),
+        exposures=tuple(_exposures(document)),
     )
 
 
@@ -109,7 +110,22 @@ def _node(unique_id: str, raw: dict[str, Any]) -> Node:
         materialized=text(config.get("materialized"))
         or ("table" if raw["resource_type"] != "model" else "view"),
         columns=tuple(_column(name, mapping(c)) for name, c in mapping(raw.get("columns")).items()),
+        version="" if raw.get("version") is None else str(raw["version"]),
+        access=text(raw.get("access") or config.get("access")),
     )
+
+
+def _exposures(document: dict[str, Any]) -> Iterator[Exposure]:
+    """All exposures, the disabled ones included: dbt lets no two have one name."""
+    disabled = [raw for several in mapping(document.get("disabled")).values() for raw in several]
+    for raw in (*mapping(document.get("exposures")).values(), *disabled):
+        if isinstance(raw, dict) and raw.get("resource_type") == "exposure":
+            yield Exposure(
+                name=text(raw.get("name")),
+                package_name=text(raw.get("package_name")),
+                original_file_path=text(raw.get("original_file_path")),
+                tells_sync="sync" in mapping(_meta(raw)[0].get(KEY)),
+            )
 
 
 def _column(name: str, raw: dict[str, Any]) -> Column:

@@ -49,6 +49,21 @@ class Node:
     enabled: bool
     materialized: str
     columns: tuple[Column, ...]
+    version: str = ""
+    """Of a versioned model; empty: it has none."""
+    access: str = ""
+    """`private`, `protected` or `public`; empty: not told (seeds, snapshots)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A use of models outside dbt, as dbt's graph shows it."""
+
+    name: str
+    package_name: str
+    original_file_path: str
+    tells_sync: bool
+    """Whether its `meta` says that `planhat-dbt exposures` wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,7 @@ class Manifest:
     nodes: Mapping[str, Node]
     """By unique id: models, seeds and snapshots."""
     tests: tuple[Test, ...]
+    exposures: tuple[Exposure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

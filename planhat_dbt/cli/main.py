@@ -24,6 +24,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "failures": ("planhat_dbt.cli.failures", "List rows that are held, rejected or of unknown outcome."),
     "resolve": ("planhat_dbt.cli.resolve", "Decide on rows whose outcome was never learnt."),
     "sandbox": ("planhat_dbt.cli.sandbox", "Run a local Planhat to try things out against."),
+    "exposures": ("planhat_dbt.cli.exposures", "Write the syncs as dbt exposures, for dbt's graph and docs."),
     "schema": ("planhat_dbt.cli.schema", "Print the JSON Schema of the `planhat` block, for editors."),
 }
 """Name → module that holds the command under that name (or `command`), and its line in the help."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from planhat_dbt.binding import BoundSync
     from planhat_dbt.declaration.types import Sync
     from planhat_dbt.plan import SyncPlan
     from planhat_dbt.result import SyncResult
@@ -51,10 +52,10 @@ class Progress:
         """Say something worth knowing."""
         self._say(f"Note: {text}")
 
-    def comparing(self, sync: Sync) -> None:
+    def comparing(self, bound: BoundSync) -> None:
         """A comparison begins."""
         if self._bar:
-            self._tasks[sync.name] = self._bar.add_task(f"{sync.name}: comparing", total=None)
+            self._tasks[bound.name] = self._bar.add_task(f"{bound.name}: comparing", total=None)
 
     def planned(self, plan: SyncPlan) -> None:
         """A comparison ended: the line goes unless there is something to send."""

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from uuid_utils import uuid7
 
 from planhat_dbt.bootstrap import build_context, check_target_allowed, client_settings, sealed_context
 from planhat_dbt.cli.options import override_options, project_options, request, selection_options
 from planhat_dbt.cli.progress import Progress
 from planhat_dbt.errors import UsageError
+from planhat_dbt.lineage.listener import telling_openlineage
 from planhat_dbt.planhat import Endpoint
 from planhat_dbt.report.document import as_json, plan_document, write_results
 from planhat_dbt.report.text import show_plan, show_result
@@ -77,9 +79,11 @@ def run_sync(asked: Request, overrides: Overrides, output: str, seal: Seal | Non
             context = sealed_context(context, seal)
         check_target_allowed(context.settings, context.target)
         endpoint = _endpoint(context)
-        run = Run(context, progress, "sync")
-        with _stopping_at_signals(run) as received:
-            result = run.sync(endpoint, client_settings(context.settings), seal)
+        run_id = str(uuid7())
+        with telling_openlineage(context, progress, run_id, endpoint) as listener:
+            run = Run(context, listener, "sync", run_id=run_id)
+            with _stopping_at_signals(run) as received:
+                result = run.sync(endpoint, client_settings(context.settings), seal)
     document = write_results(context.target_dir, result)
     if output == "json":
         click.echo(as_json(document))

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from planhat_dbt.artifacts import Manifest
+    from planhat_dbt.binding import BoundSync
     from planhat_dbt.declaration.types import Sync
     from planhat_dbt.gate import Gate
     from planhat_dbt.plan import SyncPlan
@@ -23,7 +24,7 @@ class Listener(Protocol):
     def notice(self, text: str) -> None:
         """Something worth knowing that changes nothing."""
 
-    def comparing(self, sync: Sync) -> None:
+    def comparing(self, bound: BoundSync) -> None:
         """A comparison begins."""
 
     def planned(self, plan: SyncPlan) -> None:
@@ -42,7 +43,7 @@ class Silent:
     def notice(self, text: str) -> None:
         """Say nothing."""
 
-    def comparing(self, sync: Sync) -> None:
+    def comparing(self, bound: BoundSync) -> None:
         """Say nothing."""
 
     def planned(self, plan: SyncPlan) -> None:
@@ -83,6 +84,8 @@ class Context:
     all_syncs: tuple[Sync, ...]
     """Those of the project: parents count even if they are not selected."""
     warehouse: Warehouse
+    data_source: str = ""
+    """The warehouse as OpenLineage names it."""
     chosen: bool = False
     """Whether the user named the syncs of this run: then each of them is expected to run."""
     git_sha: str = ""

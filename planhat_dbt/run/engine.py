@@ -82,12 +82,13 @@ class Run:
         command: str,
         *,
         clock: Callable[[], dt.datetime] = utc_now,
+        run_id: str = "",
     ) -> None:
         self._context = context
         self._listener = listener
         self._command = command
         self._clock = clock
-        self._run_id = str(uuid7())
+        self._run_id = run_id or str(uuid7())
         self._tables = StateTables(
             context.warehouse.dialect, context.warehouse.database, context.settings.state_schema
         )
@@ -252,7 +253,7 @@ class Run:
     ) -> Compared:
         context = self._context
         assert entry.ready is not None  # noqa: S101 - gated syncs do not come here
-        self._listener.comparing(entry.sync)
+        self._listener.comparing(entry.ready.bound)
         compared = compare(
             session,
             context,

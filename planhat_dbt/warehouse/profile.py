@@ -47,6 +47,8 @@ class DuckDBTarget:
     settings: tuple[tuple[str, object], ...] = ()
     default: str = ""
     """The target that dbt takes where none is named."""
+    written: str = ""
+    """The path as the profile says it; `path` is where that leads from here."""
     setup: tuple[str, ...] = ()
     """Statements to run after connecting: extensions, settings, attached databases."""
 
@@ -73,6 +75,14 @@ class AdapterTarget:
 
 
 Target = DuckDBTarget | AdapterTarget
+
+
+def data_source(target: Target) -> str:
+    """Name the warehouse as OpenLineage does (its dbt integration, too), without any secret."""
+    if isinstance(target, DuckDBTarget):
+        return f"duckdb://{target.written.partition('?')[0]}"
+    host = target.output.get("host") or "localhost"
+    return f"{target.type}://{host}:{target.output.get('port') or 5432}"
 
 
 def read_target(
@@ -238,9 +248,10 @@ def _duckdb_target(name: str, output: Mapping[str, Any], file: Path, project_dir
             f"Target {name!r} in {file} keeps its data in memory, so nothing is left after dbt ends.",
             hint="Give the target a file: `path: my_project.duckdb`.",
         )
-    path = _resolve(path, project_dir)
+    written, path = path, _resolve(path, project_dir)
     return DuckDBTarget(
         name=name,
+        written=written,
         default=name,
         path=path,
         database=str(output.get("database") or Path(path).stem),

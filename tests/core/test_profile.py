@@ -49,7 +49,8 @@ def read(folder: Path, target: str | None = None, profile: str = "shop", **envir
 
 
 def test_the_profiles_own_target(folder):
-    assert read(folder) == DuckDBTarget("dev", str(folder / "dev.duckdb"), "dev", default="dev")
+    expected = DuckDBTarget("dev", str(folder / "dev.duckdb"), "dev", default="dev", written="dev.duckdb")
+    assert read(folder) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,7 @@ def test_everything_a_plain_target_may_say(folder):
     assert found == DuckDBTarget(
         name="prod",
         path="/data/prod.duckdb",
+        written="/data/prod.duckdb",
         database="other",
         default="dev",
         settings=(("threads", 2),),
