@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 WINDOW_BATCHES: Final = 2
 """Bulk batches of the first window; each has twice as many as the one before."""
-LARGEST_WINDOW: Final = 8
+LARGEST_WINDOW: Final = 4
 """Bulk batches of the largest. Two windows are under way at a time: a crash leaves as much to be sent again."""
 EVENT_WINDOW_BATCHES: Final = 1
 """Half of what a crash may leave in doubt (DESIGN §15)."""
