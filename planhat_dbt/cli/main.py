@@ -25,6 +25,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "resolve": ("planhat_dbt.cli.resolve", "Decide on rows whose outcome was never learnt."),
     "sandbox": ("planhat_dbt.cli.sandbox", "Run a local Planhat to try things out against."),
     "exposures": ("planhat_dbt.cli.exposures", "Write the syncs as dbt exposures, for dbt's graph and docs."),
+    "doctor": ("planhat_dbt.cli.doctor", "Check profile, warehouse, artifacts, token and tenant."),
     "schema": ("planhat_dbt.cli.schema", "Print the JSON Schema of the `planhat` block, for editors."),
 }
 """Name → module that holds the command under that name (or `command`), and its line in the help."""

@@ -214,3 +214,26 @@ def _width(widths: Sequence[int], shown: Sequence[int]) -> int:
 
 def _blank(cells: int) -> list[Text]:
     return [Text() for _ in range(cells)]
+
+
+_FINDING_STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}
+
+
+def show_findings(findings: Sequence[tuple[str, str, str, str]]) -> None:
+    """Write checks to stdout: name, state, what was found and, indented, what to do."""
+    console = _console()
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check, state, text, hint in findings:
+        told = Text(_shown(text))
+        if hint and state != "ok":
+            told.append(f"\n→ {_shown(hint)}", "bold")
+        table.add_row(Text(state, _FINDING_STYLES[state]), Text(check), told)
+    console.print(table)
+
+
+def _shown(text: str) -> str:
+    """A text of any length, without what would move a terminal's cursor."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -217,7 +217,7 @@ def ensure_tables(session: Session, tables: StateTables, present: dict[str, tupl
     """
     if "meta" in present:  # before all else: a newer layout may lack tables and columns of this one
         _check_layout(tables, "meta", [c for c, _ in TABLES["meta"]], present["meta"])
-        _check_version(session, tables)
+        refuse_newer(session, tables)
     for name, columns in TABLES.items():
         if name in present:
             _check_layout(tables, name, [c for c, _ in columns], present[name])
@@ -253,7 +253,12 @@ def _check_layout(tables: StateTables, name: str, wanted: list[str], found: tupl
         )
 
 
-def _check_version(session: Session, tables: StateTables) -> None:
+def refuse_newer(session: Session, tables: StateTables) -> None:
+    """Refuse a schema that a newer version of this program wrote; its `meta` must stand.
+
+    Raises:
+        UsageError: One did.
+    """
     found = session.rows(f"select value from {tables.meta} where setting = 'schema_version'")
     version = int(found[0][0]) if found else SCHEMA_VERSION
     if version > SCHEMA_VERSION:

@@ -52,6 +52,12 @@ class Holder:
         return f"`planhat-dbt {self.command}` on {self.host} (PID {self.pid}), running since {self.since} UTC"
 
 
+def read_holder(session: Session, tables: StateTables) -> Holder | None:
+    """Say who holds the lease, or held it last without giving it back; None: nobody."""
+    found = session.rows(f"select value from {tables.meta} where setting = '{_SETTING}'")
+    return Holder(**orjson.loads(found[0][0])) if found else None
+
+
 class Lease:
     """The lease of one run. All methods are called with a session that is open."""
 
@@ -126,8 +132,7 @@ class Lease:
         return (utc_now() + dt.timedelta(seconds=self._seconds)).isoformat(sep=" ", timespec="milliseconds")
 
     def _read(self, session: Session) -> Holder | None:
-        found = session.rows(f"select value from {self._tables.meta} where setting = '{_SETTING}'")
-        return Holder(**orjson.loads(found[0][0])) if found else None
+        return read_holder(session, self._tables)
 
     def _value(self) -> str:
         return orjson.dumps({**asdict(self._holder), "until": self._until()}).decode()

@@ -1,0 +1,100 @@
+"""The round from one check to the next; each takes what the ones before it found, as far as they found it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planhat_dbt.artifacts import read_manifest, read_run_results
+from planhat_dbt.bootstrap import open_warehouse
+from planhat_dbt.declaration import read_declarations
+from planhat_dbt.doctor.finding import Finding, Findings
+from planhat_dbt.doctor.planhat_checks import check_planhat
+from planhat_dbt.doctor.project_checks import check_declarations, check_results, check_versions
+from planhat_dbt.doctor.warehouse_checks import check_warehouse
+from planhat_dbt.errors import UsageError
+from planhat_dbt.planhat import Endpoint
+from planhat_dbt.project import read_project
+from planhat_dbt.warehouse.profile import DuckDBTarget, read_target
+
+if TYPE_CHECKING:
+    from planhat_dbt.artifacts import RunResults
+    from planhat_dbt.bootstrap import Request
+    from planhat_dbt.declaration import Declarations
+    from planhat_dbt.project import Project
+    from planhat_dbt.warehouse.profile import Target
+
+_PATIENCE = 1.0
+"""Seconds to wait for a locked file or table: the doctor says who holds it, and waits for nobody."""
+
+
+def examine(request: Request, *, offline: bool = False) -> list[Finding]:
+    """Check everything that can be checked; nothing is changed in the warehouse, nothing sent to Planhat.
+
+    Args:
+        request: The project, profile and target to look at.
+        offline: Whether Planhat is left alone.
+    """
+    found = Findings()
+    project = found.attempt("project", lambda: _project(request, found))
+    target = results = manifest = declarations = None
+    if project:
+        manifest = found.attempt("manifest", lambda: read_manifest(project.manifest_path))
+        results = found.attempt("run results", lambda: read_run_results(project.run_results_path))
+        target = found.attempt("profile", lambda: _target(request, project, results))
+    check_versions(found, target)
+    if target:
+        found.ok("profile", f"target {target.name}: {_kind(target)}")
+    if project and manifest:
+        declarations = read_declarations(manifest, project.settings, project_dir=project.directory)
+        check_results(found, manifest, results, target, declarations.syncs)
+        check_declarations(found, project, declarations)
+    endpoint = found.attempt("environment", lambda: Endpoint.from_env(request.environ))
+    if project and target:
+        _look_into_warehouse(found, project, target, declarations, endpoint)
+    else:
+        found.skip("warehouse", "not looked at: there is no target to open")
+    check_planhat(found, endpoint, declarations.syncs if declarations else (), offline=offline)
+    return found.all
+
+
+def _project(request: Request, found: Findings) -> Project:
+    project = read_project(
+        project_dir=request.project_dir,
+        target_path=request.target_path,
+        cli_vars=request.vars,
+        env=request.environ,
+    )
+    found.ok("project", f"{project.name} in {project.directory}")
+    return project
+
+
+def _target(request: Request, project: Project, results: RunResults | None) -> Target:
+    profile = request.profile or (results.profile if results else None) or project.profile
+    if not profile:
+        raise UsageError("dbt_project.yml names no profile.", hint="Name one with --profile.")
+    return read_target(
+        profile,
+        project.directory,
+        request.environ,
+        profiles_dir=Path(request.profiles_dir) if request.profiles_dir else None,
+        target=request.target or (results.target if results else None),
+    )
+
+
+def _kind(target: Target) -> str:
+    return f"duckdb, {target.path}" if isinstance(target, DuckDBTarget) else target.type
+
+
+def _look_into_warehouse(
+    found: Findings,
+    project: Project,
+    target: Target,
+    declarations: Declarations | None,
+    endpoint: Endpoint | None,
+) -> None:
+    settings = project.settings.model_copy(update={"duckdb_lock_wait": _PATIENCE})
+    warehouse = found.attempt("adapter", lambda: open_warehouse(target, settings))
+    if warehouse:
+        syncs = declarations.syncs if declarations else ()
+        check_warehouse(found, warehouse, settings.state_schema, syncs, endpoint)

@@ -1,0 +1,119 @@
+"""The warehouse: can it be opened, do the tables stand, may we keep state, who holds the lease, whose state is it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from planhat_dbt.errors import PlanhatDbtError
+from planhat_dbt.planhat.endpoint import Fingerprint
+from planhat_dbt.state.layout import StateTables, existing_tables, refuse_newer
+from planhat_dbt.state.lease import read_holder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from planhat_dbt.declaration.types import Sync
+    from planhat_dbt.doctor.finding import Findings
+    from planhat_dbt.planhat import Endpoint
+    from planhat_dbt.warehouse.port import Column, Session, Warehouse
+
+_TRIAL: Final = "planhat_doctor"
+"""A table that is made, written and taken back in one transaction."""
+
+
+class _TakeBackError(Exception):
+    """Ends the trial's transaction without a trace."""
+
+
+def check_warehouse(
+    found: Findings, warehouse: Warehouse, schema: str, syncs: Sequence[Sync], endpoint: Endpoint | None
+) -> None:
+    """Look at everything in the warehouse that a run depends on; nothing is left behind."""
+    tables = StateTables(warehouse.dialect, warehouse.database, schema)
+    try:
+        with warehouse.open() as session:
+            found.ok("warehouse", f"{warehouse.dialect.name}, database {warehouse.database}: opened")
+            _check_models(found, session, syncs)
+            _check_rights(found, session, tables)
+            found.attempt("state", lambda: _check_state(found, session, tables, endpoint))
+    except PlanhatDbtError as error:
+        found.fail("warehouse", error.message, error.hint, error.exit_code)
+
+
+def _check_models(found: Findings, session: Session, syncs: Sequence[Sync]) -> None:
+    relations = {s.model.relation.rendered: s.model.name for s in syncs if s.enabled}
+    lost = []
+    for relation, model in relations.items():
+        columns = found.attempt("models", lambda relation=relation: session.columns(relation) or ())  # type: ignore[misc]
+        if columns is not None and not columns:
+            lost.append(model)
+    if lost:
+        names = ", ".join(lost[:5]) + (", …" if len(lost) > 5 else "")
+        text = f"{len(lost)} of {len(relations)} models have no table or view in this target: {names}"
+        found.fail("models", text, f"Build them: dbt build --select {' '.join(lost[:5])}", 2)
+    elif relations:
+        found.ok("models", f"{len(relations)} tables and views stand")
+
+
+def _check_rights(found: Findings, session: Session, tables: StateTables) -> None:
+    dialect = tables.dialect
+    name = tables.name(_TRIAL)
+    try:
+        with session.transaction():
+            session.execute(dialect.create_schema(tables.database, tables.schema))
+            session.execute(f"create table {name} (a {dialect.integer})")
+            session.insert(name, ["a"], [[1]])
+            session.execute(f"delete from {name}")
+            session.load(_TRIAL, {"a": dialect.integer}, [[1]])
+            raise _TakeBackError  # noqa: TRY301 - it is how the transaction is ended
+    except _TakeBackError:
+        found.ok("rights", f"tables can be made and written in schema {tables.schema}")
+    except PlanhatDbtError as error:
+        found.fail("rights", error.message, error.hint, error.exit_code)
+
+
+def _check_state(found: Findings, session: Session, tables: StateTables, endpoint: Endpoint | None) -> None:
+    present = existing_tables(session, tables)
+    if "meta" not in present:
+        found.ok("state", f"schema {tables.schema} has no state tables yet: the first run makes them")
+        return
+    refuse_newer(session, tables)
+    snapshots = sum(1 for name in present if name.startswith("snapshot__"))
+    found.ok("state", f"schema {tables.schema} holds the state of {snapshots} syncs")
+    holder = read_holder(session, tables)
+    if holder and holder.alive:
+        found.warn("lease", f"a run is under way: {holder}", "Wait until it has ended, or stop it.")
+    elif holder:
+        found.ok("lease", f"free: {holder} has ended without giving it back, and the next run takes it")
+    else:
+        found.ok("lease", "free")
+    if endpoint:
+        _check_tenant(found, session, tables, present, endpoint)
+
+
+def _check_tenant(
+    found: Findings,
+    session: Session,
+    tables: StateTables,
+    present: Mapping[str, tuple[Column, ...]],
+    endpoint: Endpoint,
+) -> None:
+    known = session.rows(f"select setting, value from {tables.meta} where setting like 'tenant:%'")
+    now = endpoint.fingerprint()
+    foreign = [
+        name
+        for setting, value in known
+        if Fingerprint.parse(value).contradicts(now)
+        and f"snapshot__{(name := setting.removeprefix('tenant:'))}" in present
+    ]
+    if foreign:
+        found.fail(
+            "tenant",
+            f"the state of {', '.join(sorted(foreign)[:3])} was made against another Planhat tenant or host than "
+            f"{endpoint.api_host}",
+            "Check PLANHAT_API_URL, PLANHAT_REGION and PLANHAT_TENANT_UUID; for another tenant use another target "
+            "or another `vars: planhat: schema`.",
+            3,
+        )
+    elif known:
+        found.ok("tenant", f"the state belongs to {endpoint.api_host}")

@@ -1,0 +1,242 @@
+"""`doctor`: each broken set-up, made for real, is one line that says what to do; the others are still looked at."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import yaml
+from harness import Outcome, Project
+from harness.artifacts import TestNode
+from harness.warehouses import ON
+
+from run.shop import add_companies
+
+CHECKS = [
+    "project",
+    "versions",
+    "profile",
+    "manifest",
+    "run results",
+    "declarations",
+    "warehouse",
+    "models",
+    "rights",
+]
+
+
+def findings(
+    project: Project, *arguments: str, env: Mapping[str, str | None] | None = None
+) -> dict[str, Any]:
+    outcome = project.cli("doctor", "--output", "json", *arguments, env=env)
+    document = json.loads(outcome.out)
+    assert document["exit_code"] == outcome.code
+    return {f["check"]: f for f in document["findings"]} | {"code": outcome.code}
+
+
+def test_all_is_well(project: Project) -> None:
+    add_companies(project, 2)
+    before = project.query("select table_name from information_schema.tables")
+    found = findings(project)
+    assert found["code"] == 0
+    assert {f["state"] for check, f in found.items() if check != "code"} == {"ok"}
+    assert {*CHECKS, "state", "planhat", "clock"} <= found.keys()
+    assert project.query("select table_name from information_schema.tables") == before, (
+        "nothing is left behind"
+    )
+    assert [c.method for c in project.sandbox.log.calls] == ["GET"]
+    project.sync()
+    found = findings(project)
+    assert found["lease"]["text"] == "free"
+    assert "state of 1 syncs" in found["state"]["text"]
+    assert found["tenant"]["state"] == "ok"
+    told = project.cli("doctor").out
+    assert "All is well: a sync can run." in told
+    assert len(told.splitlines()) == len(found)
+
+
+def test_planhat_may_be_left_alone(project: Project) -> None:
+    add_companies(project, 1)
+    assert findings(project, "--offline")["planhat"]["state"] == "skipped"
+    assert list(project.sandbox.log.calls) == []
+
+
+@dataclass(frozen=True)
+class Broken:
+    name: str
+    check: str
+    state: str
+    words: tuple[str, ...]
+    code: int = 0
+    act: Callable[[Project], None] = lambda _: None
+    env: Mapping[str, str | None] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def profiles(**changed: Any) -> Callable[[Project], None]:
+    def act(project: Project) -> None:
+        path = project.directory / "profiles.yml"
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document["shop"]["outputs"]["dev"] |= changed
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    return act
+
+
+def write(name: str, text: str) -> Callable[[Project], None]:
+    return lambda project: (project.directory / name).write_text(text, encoding="utf-8") and None
+
+
+def remove(name: str) -> Callable[[Project], None]:
+    return lambda project: (project.directory / name).unlink()
+
+
+def newer_layout(project: Project) -> None:
+    project.sync()
+    project.sql("update planhat_sync.meta set value = '99' where setting = 'schema_version'")
+
+
+def stale_lease(project: Project) -> None:
+    project.sync()
+    holder = {"run_id": "r", "host": "elsewhere", "pid": 1, "command": "sync", "since": "2026-01-01 00:00:00",
+              "until": "2026-01-01 00:01:00", "started": ""}  # fmt: skip
+    project.sql(f"insert into planhat_sync.meta values ('lease', '{json.dumps(holder)}', null)")
+
+
+def held_lease(project: Project) -> None:
+    project.sync()
+    holder = {"run_id": "r", "host": "elsewhere", "pid": 1, "command": "sync", "since": "2026-01-01 00:00:00",
+              "until": "2999-01-01 00:01:00", "started": ""}  # fmt: skip
+    project.sql(f"insert into planhat_sync.meta values ('lease', '{json.dumps(holder)}', null)")
+
+
+def events(project: Project) -> None:
+    block = {"object": "user_activity", "key": "id", "fields": {"email": "id", "action": {"value": "login"}}}
+    project.model("logins", block, {"id": "varchar"})
+
+
+BROKEN = [
+    Broken("no project", "project", "failed", ("dbt_project.yml", "--project-dir"), 2, remove("dbt_project.yml")),
+    Broken("no profile", "profile", "failed", ("no profile 'shop'",), 2, write("profiles.yml", "other: {}")),
+    Broken("other target", "profile", "failed", ("no target 'live'", "--target"), 2, arguments=("--target", "live")),
+    Broken("other adapter", "profile", "failed", ("'oracle'",), 2, profiles(type="oracle")),
+    Broken("no manifest", "manifest", "failed", ("manifest.json", "dbt"), 2, remove("target/manifest.json")),
+    Broken("no results", "run results", "warning", ("no run_results.json",), 0, remove("target/run_results.json")),
+    Broken("compile", "run results", "warning", ("gated", "built nothing"), 0, lambda p: p.build(which="compile")),
+    Broken("empty", "run results", "failed", ("--empty",), 3, lambda p: p.build(empty=True)),
+    Broken("built for another target", "run results", "failed", ("target prod",), 3, lambda p: p.build(target="prod"),
+           arguments=("--target", "dev")),
+    Broken("failing test", "run results", "warning", ("1 of 1 syncs are gated", "not_null"), 0,
+           lambda p: p.build(tests=[TestNode("not_null", "companies", "fail")])),
+    Broken("bad declaration", "declarations", "failed", ("planhat-dbt validate",), 2,
+           lambda p: p.declare("companies", {"object": "company"})),
+    Broken("no table", "models", "failed", ("companies", "dbt build --select companies"), 2,
+           lambda p: p.sql("drop table companies")),
+    Broken("newer layout", "state", "failed", ("newer planhat_dbt", "pip install -U"), 2, newer_layout),
+    Broken("stale lease", "lease", "ok", ("elsewhere", "the next run takes it"), 0, stale_lease),
+    Broken("held lease", "lease", "warning", ("a run is under way", "elsewhere"), 0, held_lease),
+    Broken("no token", "environment", "failed", ("PLANHAT_API_TOKEN",), 2, env={"PLANHAT_API_TOKEN": None}),
+    Broken("wrong token", "planhat", "failed", ("refused the API token", "Service Account"), 1,
+           env={"PLANHAT_API_TOKEN": "x" * 40}),
+    Broken("nobody there", "planhat", "failed", ("failed",), 1, env={"PLANHAT_API_URL": "http://127.0.0.1:9"}),
+    Broken("no tenant uuid", "tenant uuid", "failed", ("PLANHAT_TENANT_UUID",), 2, events,
+           {"PLANHAT_TENANT_UUID": None}),
+    Broken("another tenant", "tenant", "failed", ("another Planhat tenant",), 3, lambda p: p.sync() and None,
+           {"PLANHAT_TENANT_UUID": "00000000-0000-4000-8000-00000000000f"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=str)
+def test_what_is_broken_is_told_and_hides_nothing_else(project: Project, broken: Broken) -> None:
+    add_companies(project, 2)
+    broken.act(project)
+    found = findings(project, *broken.arguments, env=broken.env)
+    finding = found[broken.check]
+    assert finding["state"] == broken.state, found
+    for word in broken.words:
+        assert word in finding["text"] + finding["hint"]
+    assert found["code"] == broken.code
+    assert {"versions", "planhat" if "planhat" in found else "environment"} <= found.keys()
+    said = project.cli("doctor", *broken.arguments, env=broken.env)
+    assert_readable(said)
+
+
+def assert_readable(said: Outcome) -> None:
+    assert "Traceback" not in said.told
+    assert (
+        said.out.strip().splitlines()[-1].startswith(("A sync can run", "All is well"))
+        or ": mend" in said.out
+    )
+
+
+@pytest.mark.duckdb("of DuckDB's file")
+def test_a_file_that_is_locked_missing_or_not_writable(project: Project) -> None:
+    add_companies(project, 1)
+    code = (
+        f"import duckdb, sys; c = duckdb.connect({str(project.file)!r}); print(flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout
+    holder.stdout.readline()
+    try:
+        found = findings(project)
+    finally:
+        holder.communicate()
+    assert found["warehouse"]["state"] == "failed"
+    assert f"PID {holder.pid}" in found["warehouse"]["text"]
+    assert found["planhat"]["state"] == "ok"
+    shutil.move(project.file, project.directory / "away")
+    found = findings(project)
+    assert "does not exist" in found["warehouse"]["text"]
+    assert found["code"] == 2
+
+
+@pytest.fixture
+def past() -> Iterator[str]:
+    """A Planhat whose clock stands still in 2024."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(404)
+            self.send_header("Date", "Mon, 01 Jan 2024 00:00:00 GMT")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_clock_that_is_wrong(project: Project, past: str) -> None:
+    add_companies(project, 1)
+    found = findings(project, env={"PLANHAT_API_URL": past})
+    assert found["clock"]["state"] == "warning"
+    assert "ahead of Planhat's" in found["clock"]["text"]
+    assert found["code"] == 0
+
+
+def test_no_secret_is_shown(project: Project) -> None:
+    add_companies(project, 1)
+    secrets = [project.env["PLANHAT_API_TOKEN"], project.env["PLANHAT_TENANT_UUID"]]
+    if ON == "postgres":
+        secrets.append(project.warehouse.profile["password"])
+    for arguments in ((), ("--output", "json")):
+        told = project.cli("doctor", *arguments).told
+        assert not any(secret in told for secret in secrets)
