@@ -20,12 +20,30 @@ def read_document(path: Path, what: str, *, hint: str) -> dict[str, Any] | None:
     Raises:
         UsageError: the file cannot be read, or holds no JSON object.
     """
+    content = read_content(path, what, hint=hint)
+    return None if content is None else parsed(content, path, what, hint=hint)
+
+
+def read_content(path: Path, what: str, *, hint: str) -> bytes | None:
+    """The bytes of a file; None if there is no such file.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as e:
         raise UsageError(f"{what} cannot be read: {path}: {e.strerror or e}", hint=hint) from e
+
+
+def parsed(content: bytes, path: Path, what: str, *, hint: str) -> dict[str, Any]:
+    """The JSON object that a file holds.
+
+    Raises:
+        UsageError: it holds none.
+    """
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as e:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from planhat_dbt.artifacts.document import mapping, moment, names, read_document, schema_version, text
+import msgspec
+import orjson
+
+from planhat_dbt.artifacts.document import mapping, moment, names, parsed, read_content, schema_version, text
 from planhat_dbt.artifacts.types import Column, Exposure, Manifest, MetaPlace, Node, Test
 from planhat_dbt.errors import UsageError
 
@@ -30,17 +33,44 @@ def read_manifest(path: Path) -> Manifest:
     """
     hint = "Run `dbt parse` (or `dbt build`) in the project, then try again."
     with _no_collection():
-        document = read_document(path, "dbt's manifest", hint=hint)
-        if document is None:
+        content = read_content(path, _WHAT, hint=hint)
+        if content is None:
             raise UsageError(f"dbt's manifest was not found: {path}", hint=hint)
-        found = schema_version(document, "manifest")
-        if found != VERSION:
-            told = "no dbt manifest" if found is None else f"a dbt manifest of schema v{found}"
-            raise UsageError(
-                f"{path} is {told}; expected schema v{VERSION}, which dbt 1.8 and later write",
-                hint=_version_hint(found),
-            )
-        return _manifest(path, document)
+        try:
+            return _checked(path, msgspec.structs.asdict(_PARTS.decode(content)))
+        except (msgspec.DecodeError, orjson.JSONDecodeError):  # of an odd shape, or no JSON: this one tells
+            return _checked(path, parsed(content, path, _WHAT, hint=hint))
+
+
+_WHAT: Final = "dbt's manifest"
+
+
+class _Parts(msgspec.Struct):
+    """What is read of a manifest. The rest, and nodes until their turn comes, stay bytes: values take more."""
+
+    metadata: Any = None
+    nodes: dict[str, msgspec.Raw] = {}
+    unit_tests: dict[str, msgspec.Raw] = {}
+    exposures: Any = None
+    disabled: dict[str, msgspec.Raw] = {}
+
+
+_PARTS: Final = msgspec.json.Decoder(_Parts)
+
+
+def _read(part: Any) -> Any:
+    return orjson.loads(memoryview(part)) if isinstance(part, msgspec.Raw) else part
+
+
+def _checked(path: Path, document: dict[str, Any]) -> Manifest:
+    found = schema_version(document, "manifest")
+    if found != VERSION:
+        told = "no dbt manifest" if found is None else f"a dbt manifest of schema v{found}"
+        raise UsageError(
+            f"{path} is {told}; expected schema v{VERSION}, which dbt 1.8 and later write",
+            hint=_version_hint(found),
+        )
+    return _manifest(path, document)
 
 
 def _version_hint(found: int | None) -> str:
@@ -65,14 +95,15 @@ def _manifest(path: Path, document: dict[str, Any]) -> Manifest:
     metadata = mapping(document.get("metadata"))
     nodes: dict[str, Node] = {}
     tests: list[Test] = []
-    for unique_id, raw in mapping(document.get("nodes")).items():
+    for unique_id, part in mapping(document.get("nodes")).items():
+        raw = _read(part)
         kind = raw.get("resource_type") if isinstance(raw, dict) else None
         if kind in RELATIONS:
             nodes[unique_id] = _node(unique_id, raw)
         elif kind == "test":
             tests.append(_test(unique_id, raw))
     for unique_id, raw in mapping(document.get("unit_tests")).items():
-        tests.append(_unit_test(unique_id, mapping(raw)))
+        tests.append(_unit_test(unique_id, mapping(_read(raw))))
     return Manifest(
         path=path,
         project_name=text(metadata.get("project_name")),
@@ -117,7 +148,7 @@ def _node(unique_id: str, raw: dict[str, Any]) -> Node:
 
 def _exposures(document: dict[str, Any]) -> Iterator[Exposure]:
     """All exposures, the disabled ones included: dbt lets no two have one name."""
-    disabled = [raw for several in mapping(document.get("disabled")).values() for raw in several]
+    disabled = [raw for several in mapping(document.get("disabled")).values() for raw in _read(several)]
     for raw in (*mapping(document.get("exposures")).values(), *disabled):
         if isinstance(raw, dict) and raw.get("resource_type") == "exposure":
             yield Exposure(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
+import orjson
 
 from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.warehouse.duckdb_dialect import DuckDBDialect
@@ -32,22 +33,50 @@ _CHECKPOINT_SIZE: Final = "256MB"
 """Of writes that wait in DuckDB's log: by default every 16 MB are moved into the file, which slows each commit down."""
 
 
+_MEMORY_SETTING: Final = re.compile(r"memory_limit|max_memory", re.IGNORECASE)
+_MEMORY_PER_THREAD: Final = 100
+"""MB that DuckDB may take unless the profile says otherwise; the rest goes to its temporary directory."""
+_LEAST_MEMORY: Final = 200
+
+
 class DuckDBSession:
     """One DuckDB connection in use."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect, *, frugal: bool = False
+    ) -> None:
+        """Wrap a connection.
+
+        Args:
+            connection: DuckDB's.
+            dialect: Its dialect.
+            frugal: Whether the limit on memory is ours: it is lifted where it turns out to be too low.
+        """
         self._connection = connection
         self._dialect = dialect
+        self._frugal = frugal
+        self._in_transaction = False
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Run one statement."""
         with _named_failures():
-            self._connection.execute(sql, list(parameters) or None)
+            self._run(self._connection, sql, parameters)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run a query with a small result."""
         with _named_failures():
-            return self._connection.execute(sql, list(parameters) or None).fetchall()
+            return self._run(self._connection, sql, parameters).fetchall()
+
+    def _run(
+        self, connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()
+    ) -> duckdb.DuckDBPyConnection:
+        try:
+            return connection.execute(sql, list(parameters) or None)
+        except duckdb.OutOfMemoryException:
+            if not self._frugal or self._in_transaction:
+                raise
+            connection.execute("reset memory_limit")
+            return connection.execute(sql, list(parameters) or None)
 
     def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
         """Hand out a large result in parts, on a cursor of its own (results of one connection end each other)."""
@@ -55,7 +84,7 @@ class DuckDBSession:
         try:
             with _named_failures():
                 cursor.execute("set timezone = 'UTC'")
-                cursor.execute(sql)
+                self._run(cursor, sql)
                 while part := cursor.fetchmany(size):
                     yield part
         finally:
@@ -71,9 +100,14 @@ class DuckDBSession:
             self.execute(f"insert into {table} ({names}) values {values}", [v for row in part for v in row])
 
     def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
-        """Bind one list per column and unnest them side by side."""
-        parts = ", ".join(f"unnest(cast(? as {kind}[])) as {column}" for column, kind in columns.items())
-        self.execute(f"create or replace temp table {name} as select {parts}", [list(part) for part in lists])
+        """Bind one JSON list per column and unnest them side by side: values bound one by one hold up all threads."""
+        parts = ", ".join(
+            f"unnest(cast(cast(? as json) as {kind}[])) as {column}" for column, kind in columns.items()
+        )
+        self.execute(
+            f"create or replace temp table {name} as select {parts}",
+            [orjson.dumps(part).decode() for part in lists],
+        )
 
     def scratch(self, name: str, query: str) -> None:
         """Keep a query's result until the session ends."""
@@ -115,11 +149,14 @@ class DuckDBSession:
         """Commit what is done inside, or nothing of it."""
         with _named_failures():
             self._connection.begin()
+        self._in_transaction = True
         try:
             yield
         except BaseException:
             self._connection.rollback()
             raise
+        finally:
+            self._in_transaction = False
         with _named_failures():
             self._connection.commit()
 
@@ -139,6 +176,8 @@ class DuckDBWarehouse:
         self._lock_wait = lock_wait
         self._on_wait = on_wait
         self.database = target.database
+        told = [*dict(target.settings), *target.setup]
+        self._frugal = not target.remote and not any(_MEMORY_SETTING.search(text) for text in told)
         self._guard = threading.Lock()
         self._taken: duckdb.DuckDBPyConnection | None = None
         self._in_use = 0
@@ -158,7 +197,7 @@ class DuckDBWarehouse:
                 connection = taken.cursor()
                 connection.execute("set timezone = 'UTC'")
             try:
-                yield DuckDBSession(connection, self.dialect)
+                yield DuckDBSession(connection, self.dialect, frugal=self._frugal)
                 failed = False
             finally:
                 connection.close()
@@ -178,7 +217,7 @@ class DuckDBWarehouse:
             held = self._taken is not None
             taken = self._taken = self._taken or self._take(patient=False)
             try:
-                yield DuckDBSession(taken, self.dialect)
+                yield DuckDBSession(taken, self.dialect, frugal=self._frugal)
             finally:
                 if not held:
                     self._let_go()
@@ -220,6 +259,8 @@ class DuckDBWarehouse:
             with _named_failures():
                 if _CHECKPOINT not in dict(self._target.settings):
                     connection.execute(f"set {_CHECKPOINT} = '{_CHECKPOINT_SIZE}'")
+                if self._frugal:
+                    _limit_memory(connection)
                 for statement in self._target.setup:
                     connection.execute(statement)
         except BaseException:
@@ -259,10 +300,20 @@ class DuckDBWarehouse:
                 raise FailedError(f"DuckDB cannot open {path}: {first_line(error)}") from error
 
 
+def _limit_memory(connection: duckdb.DuckDBPyConnection) -> None:
+    ((threads,),) = connection.execute("select current_setting('threads')").fetchall()
+    connection.execute(f"set memory_limit = '{max(_LEAST_MEMORY, _MEMORY_PER_THREAD * int(threads))}MB'")
+
+
 @contextmanager
 def _named_failures() -> Iterator[None]:
     try:
         yield
+    except duckdb.OutOfMemoryException as error:
+        raise WarehouseError(
+            first_line(error),
+            hint="Give DuckDB more memory: `config_options: {memory_limit: 2GB}` in the profile's output.",
+        ) from error
     except duckdb.Error as error:
         raise WarehouseError(first_line(error)) from error
 

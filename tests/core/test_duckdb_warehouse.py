@@ -298,3 +298,41 @@ def test_literals_and_names_are_quoted(session, text):
     if text:
         session.execute(f"create table q ({dialect.quote(text)} integer)")
         assert session.columns("q")[0].name == text
+
+
+# -- memory
+
+
+def limit_of(session) -> str:
+    return session.rows("select current_setting('memory_limit')")[0][0]
+
+
+def test_duckdb_takes_little_memory_unless_the_profile_says_otherwise(path):
+    with warehouse(path).open() as session:
+        ((threads,),) = session.rows("select current_setting('threads')")
+        assert limit_of(session) == {1: "190.7 MiB", 2: "190.7 MiB", 4: "381.4 MiB"}.get(
+            threads, limit_of(session)
+        )
+    with warehouse(path, settings=(("memory_limit", "1GiB"),)).open() as session:
+        assert limit_of(session) == "1.0 GiB"
+    with warehouse(path, setup=("set max_memory = '512MiB'",)).open() as session:
+        assert limit_of(session) == "512.0 MiB"
+
+
+TOO_MUCH = "create or replace table t as select list(range) as l from range(40000000)"
+
+
+def test_a_statement_that_needs_more_memory_gets_it(path):
+    with warehouse(path, settings=(("threads", 1),)).open() as session:
+        before = limit_of(session)
+        session.execute(TOO_MUCH)
+        assert session.rows("select length(l) from t") == [(40_000_000,)]
+        assert limit_of(session) != before
+
+
+def test_a_limit_of_the_profile_is_kept(path):
+    with warehouse(path, settings=(("memory_limit", "100MB"),)).open() as session:
+        with pytest.raises(WarehouseError, match="Out of Memory") as told:
+            session.execute(TOO_MUCH)
+        assert "memory_limit" in told.value.hint
+        assert limit_of(session) == "95.3 MiB"
