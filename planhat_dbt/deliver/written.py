@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
-import orjson
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from planhat_dbt.warehouse.port import Dialect
 
@@ -34,12 +32,7 @@ class SentRow(NamedTuple):
 
 
 def head(dialect: Dialect, new_key: str) -> str:
-    """Write all of a planned row `p` but its item as one JSON text.
-
-    Args:
-        dialect: The warehouse's.
-        new_key: The condition that the row gives a new key.
-    """
+    """Write all of a planned row `p` but its item as one text; `new_key` is the condition that it gives a new key."""
     mark = dialect.literal(_MARK)
     parts = (
         f"cast(p._row as {dialect.text})",
@@ -48,32 +41,7 @@ def head(dialect: Dialect, new_key: str) -> str:
         "coalesce(p._planhat_id, '')",
         "p._key",
     )
-    return dialect.json_text(f" || {mark} || ".join(parts))
-
-
-def line_by_line(dialect: Dialect, written: Sequence[str], source: str) -> str:
-    """Select the rows of each batch and operation as one text, head and item by turns, each on a line of its own.
-
-    One value for thousands of rows: a driver takes longer to hand out rows than a warehouse to write them. The line
-    of an item is empty where a value is not plain.
-
-    Args:
-        dialect: The warehouse's.
-        written: Batch, operation, head and item of planned rows `p`, as SQL.
-        source: From where, and which.
-    """
-    batch, operation, its_head, item = written
-    line = f"{its_head} || chr(10) || coalesce({item}, '')"
-    return (
-        f"select {batch}, {operation}, {dialect.joined(line, 'p._row')} "
-        f"from {source} group by {batch}, {operation} order by {batch}, {operation}"
-    )
-
-
-def read_lines(text: str) -> tuple[list[str], list[str]]:
-    """Heads and items of such a text; neither has a new line inside, as JSON has none in texts."""
-    lines = text.split("\n")
-    return lines[::2], lines[1::2]
+    return f" || {mark} || ".join(parts)
 
 
 class WrittenRows(Sequence[SentRow]):
@@ -81,8 +49,8 @@ class WrittenRows(Sequence[SentRow]):
 
     __slots__ = ("_heads", "_rows", "body", "operations")
 
-    def __init__(self, operations: Mapping[str, int], heads: Sequence[str], items: Iterable[str]) -> None:
-        """Join items to a body; heads and items are in the same order, operations are counted."""
+    def __init__(self, operations: Iterable[str], heads: Sequence[str], items: Iterable[str]) -> None:
+        """Join items to a body; heads and items are in the same order."""
         self.operations = Counter(operations)
         self._heads = heads
         self._rows: tuple[SentRow, ...] | None = None
@@ -109,9 +77,9 @@ def operations_of(rows: Sequence[SentRow]) -> Counter[str]:
 
 def row_number(of: str) -> int:
     """The number of the row that a head belongs to."""
-    return int(orjson.loads(of).partition(_MARK)[0])
+    return int(of.partition(_MARK)[0])
 
 
 def _row(of: str, item: bytes) -> SentRow:
-    number, operation, new_key, planhat_id, key = orjson.loads(of).split(_MARK, _PARTS - 1)
+    number, operation, new_key, planhat_id, key = of.split(_MARK, _PARTS - 1)
     return SentRow(int(number), key, operation, planhat_id or None, item, bool(new_key))

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.breaker import Breaker
 from planhat_dbt.deliver.payload import Batch, PayloadWriter
-from planhat_dbt.deliver.written import WrittenRows, line_by_line, operations_of, read_lines, row_number
+from planhat_dbt.deliver.written import WrittenRows, operations_of, row_number
 from planhat_dbt.errors import PlanhatDbtError, RefusedError
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import AccessDeniedError, CallError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from planhat_dbt.deliver.written import SentRow
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.run.compare_step import Compared
     from planhat_dbt.run.context import Listener
@@ -59,32 +61,6 @@ class _Flight:
     again: tuple[int, ...] = ()
     """Plan rows whose record was gone, and that are sent whole."""
     landed: bool = False
-
-
-@dataclass(slots=True)
-class _Lines:
-    """What the warehouse wrote of one batch."""
-
-    operations: Counter[str] = field(default_factory=Counter)
-    heads: list[str] = field(default_factory=list)
-    items: list[str] = field(default_factory=list)
-    odd: list[int] = field(default_factory=list)
-    """Plan rows that it could not write."""
-
-    def add(self, operation: str, heads: list[str], items: list[str]) -> None:
-        """Add the rows of one operation."""
-        if "" in items:
-            self.odd += [row_number(h) for h, i in zip(heads, items, strict=True) if not i]
-            heads = [h for h, i in zip(heads, items, strict=True) if i]
-            items = [i for i in items if i]
-        self.operations[operation] += len(items)
-        self.heads += heads
-        self.items += items
-
-    def batch(self, number: int, rest: Batch | None) -> Batch:
-        """The batch, of these rows and of the rest."""
-        written = WrittenRows(+self.operations, self.heads, self.items) if self.items else ()
-        return Batch(number, written) if rest is None else Batch(number, (*written, *rest.rows), rest.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,26 +228,26 @@ class _Deliverer:
         written = self._writer.written
         if written is None:
             return self._writer.batches(self._fetch(session, part.where))
-        found: defaultdict[int, _Lines] = defaultdict(_Lines)
-        select = line_by_line(self._desk.tables.dialect, written, self._source(part.where))
-        for (number, operation, text), *_ in session.stream(select, 1):
-            found[number].add(operation, *read_lines(text))
-        odd = [row for lines in found.values() for row in lines.odd]
+        found: defaultdict[int, list[Row]] = defaultdict(list)
+        for number, rows in groupby(self._stream(session, written, part.where), itemgetter(0)):
+            found[number] += rows
+        odd = [row_number(head) for rows in found.values() for _, _, head, item in rows if item is None]
         rest: dict[int, Batch] = {}
         if odd:
             where = f"{part.where} and p._row in ({_listed(odd)})"
             rest = {b.number: b for b in self._writer.batches(self._fetch(session, where))}
-        return [lines.batch(number, rest.get(number)) for number, lines in sorted(found.items())]
+        return [_batch(number, found[number], rest.get(number)) for number in sorted(found)]
 
     def _fetch(self, session: Session, where: str) -> Iterator[Row]:
-        select = f"select {', '.join(self._writer.select)} from {self._source(where)}"
-        return chain.from_iterable(session.stream(select, _FETCH))
+        return self._stream(session, self._writer.select, where)
 
-    def _source(self, where: str) -> str:
-        """The planned rows of a condition, with what is joined to them."""
+    def _stream(self, session: Session, select: Sequence[str], where: str) -> Iterator[Row]:
         tables = self._desk.tables
         joins = self._writer.joins(tables.lookups)
-        return f"{tables.plan(self._compared.sync.name)} p{joins} where {where}"
+        source = f"{tables.plan(self._compared.sync.name)} p{joins}"
+        return chain.from_iterable(
+            session.stream(f"select {', '.join(select)} from {source} where {where}", _FETCH)
+        )
 
     def _send_whole(self, flight: _Flight, courier: Courier) -> None:
         """Send records that somebody deleted in Planhat once more, whole: a part must not stand alone (DESIGN §5)."""
@@ -326,6 +302,16 @@ class _Deliverer:
             counted[exception.status.value] += 1
         self._counts += Counts(**counted)
         self._listener.delivered(self._compared.sync, self._counts.total, self._compared.plan.rows_to_send)
+
+
+def _batch(number: int, rows: list[Row], rest: Batch | None) -> Batch:
+    """A batch of rows that the warehouse wrote, and of the rest, which it could not."""
+    plain = rows if rest is None else [row for row in rows if row[3] is not None]
+    written: Sequence[SentRow] = ()
+    if plain:
+        _, operations, heads, items = zip(*plain, strict=True)
+        written = WrittenRows(operations, heads, items)
+    return Batch(number, written) if rest is None else Batch(number, (*written, *rest.rows), rest.refused)
 
 
 def _listed(rows: Sequence[int]) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
-import orjson
 
 from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.warehouse.duckdb_dialect import DuckDBDialect
@@ -100,14 +99,9 @@ class DuckDBSession:
             self.execute(f"insert into {table} ({names}) values {values}", [v for row in part for v in row])
 
     def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
-        """Bind one JSON list per column and unnest them side by side: values bound one by one hold up all threads."""
-        parts = ", ".join(
-            f"unnest(cast(cast(? as json) as {kind}[])) as {column}" for column, kind in columns.items()
-        )
-        self.execute(
-            f"create or replace temp table {name} as select {parts}",
-            [orjson.dumps(part).decode() for part in lists],
-        )
+        """Bind one list per column and unnest them side by side."""
+        parts = ", ".join(f"unnest(cast(? as {kind}[])) as {column}" for column, kind in columns.items())
+        self.execute(f"create or replace temp table {name} as select {parts}", [list(part) for part in lists])
 
     def scratch(self, name: str, query: str) -> None:
         """Keep a query's result until the session ends."""

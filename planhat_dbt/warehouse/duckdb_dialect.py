@@ -165,10 +165,6 @@ class DuckDBDialect:
         """`to_json`."""
         return f"cast(to_json({expression}) as varchar)"
 
-    def joined(self, text: str, order: str) -> str:
-        """`string_agg`."""
-        return f"string_agg({text}, chr(10) order by {order})"
-
     def float_text(self, expression: str) -> str:
         """The shortest text of the double: a float of four bytes has more digits as one."""
         return f"cast(cast({expression} as double) as varchar)"

@@ -145,9 +145,6 @@ class Dialect(Protocol):
     def json_text(self, expression: str) -> str:
         """Write a text value as a JSON text, with its quotes; NULL stays NULL."""
 
-    def joined(self, text: str, order: str) -> str:
-        """Aggregate the texts of a group to one, a new line between two, in the order of an expression."""
-
     def float_text(self, expression: str) -> str:
         """Write a float of a usual size, 0.0001 to 10^15, as the number a double reads back: no exponent."""
 

@@ -217,10 +217,6 @@ class PostgresDialect:
         """`to_json`."""
         return f"cast(to_json(cast({expression} as text)) as text)"
 
-    def joined(self, text: str, order: str) -> str:
-        """`string_agg`."""
-        return f"string_agg({text}, chr(10) order by {order})"
-
     def float_text(self, expression: str) -> str:
         """The shortest text of the double: a float of four bytes has more digits as one; with a point in any case."""
         text = f"cast(cast({expression} as double precision) as text)"

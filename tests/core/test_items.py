@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from decimal import Decimal
 from itertools import chain
 from typing import Any
@@ -70,12 +69,9 @@ def both(bench: Bench, name: str) -> tuple[dict[str, SentRow | None], dict[str, 
         for batch in writer.batches(chain.from_iterable(session.stream(query, 1000))):
             python |= {r.key: r for r in batch.rows} | {r.key: r.message for r in batch.refused}
     plain = [row for row in here if row[3] is not None]
-    _, operations, heads, items = zip(*plain, strict=True) if plain else ((), (), (), ())
-    rows = WrittenRows(Counter(operations), heads, items) if plain else ()
+    rows = WrittenRows(*list(zip(*plain, strict=True))[1:]) if plain else ()
     assert [r.operation for r in rows] == [row[1] for row in plain]
-    return {json.loads(head).split("\x1f", 4)[4]: None for _, _, head, _ in here} | {
-        r.key: r for r in rows
-    }, python
+    return {head.split("\x1f", 4)[4]: None for _, _, head, _ in here} | {r.key: r for r in rows}, python
 
 
 def check(bench: Bench, name: str) -> dict[str, SentRow | None]:
