@@ -12,6 +12,7 @@ import orjson
 from planhat_dbt.declaration.types import Constant, OnRemoved, Write
 from planhat_dbt.objects import FieldType
 from planhat_dbt.warehouse.port import Column, ColumnKind
+from planhat_dbt.warehouse.text import concatenated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +156,7 @@ class Changes:
 
 def _joined(opening: str, parts: list[str], closing: str) -> str:
     """Concatenate parts that each begin with a comma or are empty; the first comma goes."""
-    return f"'{opening}' || substr({' || '.join(parts)}, 2) || '{closing}'"
+    return f"'{opening}' || substr({concatenated(parts)}, 2) || '{closing}'"
 
 
 def json_name(target: str) -> str:

@@ -14,6 +14,7 @@ from planhat_dbt.declaration.types import Constant, Lookup
 from planhat_dbt.objects import FieldType
 from planhat_dbt.plain import Check, Plain
 from planhat_dbt.warehouse.port import WireForm
+from planhat_dbt.warehouse.text import concatenated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -183,11 +184,13 @@ class ItemWriter:
         """The JSON object of the row, NULL where a value is not plain."""
         plain = [self._part(i, f) for i, f in enumerate(self._fields) if not f.custom]
         custom = [self._part(i, f) for i, f in enumerate(self._fields) if f.custom]
-        members = " || ".join([self._dialect.literal(self._fixed), *self._keys(), *plain])
+        members = concatenated([self._dialect.literal(self._fixed), *self._keys(), *plain])
         if custom:
-            inside = " || ".join(custom)
+            inside = concatenated(custom)
             opened = self._dialect.literal(',"custom":{')
-            members += f" || case when {inside} = '' then '' else {opened} || substr({inside}, 2) || '}}' end"
+            members += (
+                f" || case when ({inside}) = '' then '' else {opened} || substr({inside}, 2) || '}}' end"
+            )
         return f"'{{' || substr({members}, 2) || '}}'"
 
     def _keys(self) -> list[str]:

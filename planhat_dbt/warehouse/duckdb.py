@@ -33,9 +33,11 @@ _CHECKPOINT_SIZE: Final = "256MB"
 
 
 _MEMORY_SETTING: Final = re.compile(r"memory_limit|max_memory", re.IGNORECASE)
-_MEMORY_PER_THREAD: Final = 100
+_MEMORY_PER_THREAD: Final = 50
 """MB that DuckDB may take unless the profile says otherwise; the rest goes to its temporary directory."""
-_LEAST_MEMORY: Final = 200
+_LEAST_MEMORY: Final = 100
+_MORE_MEMORY: Final = ("set memory_limit = '500MB'", "set memory_limit = '2GB'", "reset memory_limit")
+"""What a statement is allowed that ran out of it, step by step: joins of very wide rows need more."""
 
 
 class DuckDBSession:
@@ -69,13 +71,12 @@ class DuckDBSession:
     def _run(
         self, connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()
     ) -> duckdb.DuckDBPyConnection:
-        try:
-            return connection.execute(sql, list(parameters) or None)
-        except duckdb.OutOfMemoryException:
-            if not self._frugal or self._in_transaction:
-                raise
-            connection.execute("reset memory_limit")
-            return connection.execute(sql, list(parameters) or None)
+        for more in _MORE_MEMORY if self._frugal and not self._in_transaction else ():
+            try:
+                return connection.execute(sql, list(parameters) or None)
+            except duckdb.OutOfMemoryException:
+                connection.execute(more)
+        return connection.execute(sql, list(parameters) or None)
 
     def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
         """Hand out a large result in parts, on a cursor of its own (results of one connection end each other)."""

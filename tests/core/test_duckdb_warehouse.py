@@ -310,7 +310,7 @@ def limit_of(session) -> str:
 def test_duckdb_takes_little_memory_unless_the_profile_says_otherwise(path):
     with warehouse(path).open() as session:
         ((threads,),) = session.rows("select current_setting('threads')")
-        assert limit_of(session) == {1: "190.7 MiB", 2: "190.7 MiB", 4: "381.4 MiB"}.get(
+        assert limit_of(session) == {1: "95.3 MiB", 2: "95.3 MiB", 4: "190.7 MiB"}.get(
             threads, limit_of(session)
         )
     with warehouse(path, settings=(("memory_limit", "1GiB"),)).open() as session:
