@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from planhat_dbt.artifacts import Manifest, RunResults
     from planhat_dbt.declaration import Declarations
     from planhat_dbt.declaration.types import Sync
+    from planhat_dbt.gate import Gate
     from planhat_dbt.planhat import ClientSettings
     from planhat_dbt.project import Project
     from planhat_dbt.seal import Seal
@@ -96,21 +97,12 @@ def build_context(
     Raises:
         UsageError: Something of it is missing or wrong.
     """
-    from planhat_dbt.warehouse.profile import data_source, read_target  # noqa: PLC0415 - not for commands that need none
+    from planhat_dbt.warehouse.profile import data_source  # noqa: PLC0415 - not for commands that need none
 
     loaded = load_checked(request)
     project, settings = loaded.project, loaded.project.settings
     results = read_run_results(project.run_results_path)
-    profile = request.profile or (results.profile if results else None) or project.profile
-    if not profile:
-        raise UsageError("dbt_project.yml names no profile.", hint="Name one with --profile.")
-    target = read_target(
-        profile,
-        project.directory,
-        request.environ,
-        profiles_dir=Path(request.profiles_dir) if request.profiles_dir else None,
-        target=request.target or _target_of(results),
-    )
+    target = find_target(request, project, results)
     syncs = select_syncs(loaded.declarations.syncs, request.select, request.exclude, loaded.manifest.nodes)
     overrides = overrides or Overrides()
     _check_resync(syncs, overrides.resync)
@@ -121,12 +113,7 @@ def build_context(
         target=target.name,
         settings=settings,
         manifest=loaded.manifest,
-        gate=open_gate(
-            loaded.manifest,
-            results,
-            target=target.name,
-            built_for=(results.target or target.default) if results else "",
-        ),
+        gate=gate_for(target, loaded.manifest, results),
         invocation_id=(results.invocation_id if results else "") or loaded.manifest.invocation_id,
         syncs=syncs,
         all_syncs=loaded.declarations.syncs,
@@ -136,6 +123,34 @@ def build_context(
         git_sha=_git_sha(project.directory),
         overrides=overrides,
     )
+
+
+def find_target(request: Request, project: Project, results: RunResults | None) -> Target:
+    """Read the target to use: the one asked for, else that of dbt's last run, else the profile's own.
+
+    Raises:
+        UsageError: There is no such profile or target.
+    """
+    from planhat_dbt.warehouse.profile import read_target  # noqa: PLC0415 - not for commands that need none
+
+    profile = request.profile or (results.profile if results else None) or project.profile
+    if not profile:
+        raise UsageError("dbt_project.yml names no profile.", hint="Name one with --profile.")
+    return read_target(
+        profile,
+        project.directory,
+        request.environ,
+        profiles_dir=Path(request.profiles_dir) if request.profiles_dir else None,
+        target=request.target or _target_of(results),
+    )
+
+
+def gate_for(target: Target | None, manifest: Manifest, results: RunResults | None) -> Gate:
+    """Judge dbt's results for a target; None: which one is not known."""
+    if target is None:
+        return open_gate(manifest, results)
+    built_for = (results.target or target.default) if results else ""
+    return open_gate(manifest, results, target=target.name, built_for=built_for)
 
 
 def open_warehouse(

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planhat_dbt.declaration.manner import Creates
-from planhat_dbt.deliver.courier import GONE, Calls, Limits, Tally, json_array, parts
+from planhat_dbt.deliver.courier import GONE, Calls, Limits, Tally, parts
 from planhat_dbt.deliver.judge import Verdict, judge
+from planhat_dbt.deliver.written import json_array
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import CallError, UnreadableAnswerError, read_bulk, read_message
 

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from planhat_dbt.deliver.written import WrittenRows
+from planhat_dbt.deliver.written import array_bytes
 from planhat_dbt.outcome import BatchOutcome, FoundIds, RowOutcome, RowStatus
 from planhat_dbt.planhat import AccessDeniedError, NotSentError
 
@@ -69,20 +69,6 @@ class Limits:
     """Records that may be read for one batch to tell whether a refused update's record is gone."""
     at_once: int = 8
     """Single-record calls in flight."""
-
-
-def json_array(rows: Iterable[SentRow]) -> bytes:
-    """Join encoded rows to the body of a call."""
-    if isinstance(rows, WrittenRows):
-        return rows.body
-    return b"[" + b",".join([r.item for r in rows]) + b"]"
-
-
-def array_bytes(rows: Sequence[SentRow]) -> int:
-    """Size of the body that `json_array` makes."""
-    if isinstance(rows, WrittenRows):
-        return len(rows.body)
-    return sum([len(r.item) for r in rows]) + len(rows) + 1
 
 
 def parts(rows: Sequence[SentRow], limits: Limits) -> list[Sequence[SentRow]]:

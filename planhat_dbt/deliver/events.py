@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import orjson
 
-from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
+from planhat_dbt.deliver.courier import Calls, Limits, Tally, parts
+from planhat_dbt.deliver.written import json_array
 from planhat_dbt.errors import FailedError
 from planhat_dbt.planhat import (
     CallError,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from planhat_dbt.deliver.courier import Calls, Limits, Tally, json_array, parts
+from planhat_dbt.deliver.courier import Calls, Limits, Tally, parts
+from planhat_dbt.deliver.written import json_array
 from planhat_dbt.planhat import CallError, UnreadableAnswerError, read_bulk, read_message
 
 if TYPE_CHECKING:

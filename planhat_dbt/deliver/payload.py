@@ -10,7 +10,7 @@ import orjson
 
 from planhat_dbt.declaration.types import Constant, Lookup, Nulls
 from planhat_dbt.deliver.items import FieldItem, ItemWriter, source_of
-from planhat_dbt.deliver.written import SentRow, WrittenRows, head
+from planhat_dbt.deliver.written import SentRow, array_bytes, head
 from planhat_dbt.objects import FieldType, Scope
 from planhat_dbt.plan import Operation
 from planhat_dbt.values import BadValueError
@@ -49,9 +49,7 @@ class Batch:
     @property
     def bytes(self) -> int:
         """Size of the JSON array of all rows."""
-        if isinstance(self.rows, WrittenRows):
-            return len(self.rows.body)
-        return sum([len(r.item) for r in self.rows]) + len(self.rows) + 1
+        return array_bytes(self.rows)
 
 
 class _Field(NamedTuple):

@@ -75,6 +75,20 @@ def operations_of(rows: Sequence[SentRow]) -> Counter[str]:
     return rows.operations if isinstance(rows, WrittenRows) else Counter([r.operation for r in rows])
 
 
+def json_array(rows: Iterable[SentRow]) -> bytes:
+    """Join encoded rows to the body of a call."""
+    if isinstance(rows, WrittenRows):
+        return rows.body
+    return b"[" + b",".join([r.item for r in rows]) + b"]"
+
+
+def array_bytes(rows: Sequence[SentRow]) -> int:
+    """Size of the body that `json_array` makes."""
+    if isinstance(rows, WrittenRows):
+        return len(rows.body)
+    return sum([len(r.item) for r in rows]) + len(rows) + 1
+
+
 def row_number(of: str) -> int:
     """The number of the row that a head belongs to."""
     return int(of.partition(_MARK)[0])

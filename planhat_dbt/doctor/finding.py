@@ -61,6 +61,10 @@ class Findings:
         """Not looked at."""
         self.all.append(Finding(check, State.SKIPPED, text))
 
+    def has(self, check: str) -> bool:
+        """Whether a check has found something already."""
+        return any(f.check == check for f in self.all)
+
     def attempt(self, check: str, step: Callable[[], _T]) -> _T | None:
         """Take a step; an error that we can name becomes a finding, and None is returned."""
         try:

@@ -29,13 +29,8 @@ def check_planhat(
     if endpoint is None:
         found.skip("planhat", "not asked: without a token it would not answer")
         return
-    if any(s.object.is_event for s in syncs if s.enabled) and not endpoint.tenant_uuid:
-        found.fail(
-            "tenant uuid",
-            "metrics or user activities are declared, and PLANHAT_TENANT_UUID is not set",
-            "Take it from Planhat: App Center, API Access Tokens. Then: export PLANHAT_TENANT_UUID=…",
-            2,
-        )
+    if any(s.object.is_event for s in syncs if s.enabled):
+        found.attempt("tenant uuid", endpoint.require_tenant)
     if offline:
         found.skip("planhat", "not asked (--offline)")
         return

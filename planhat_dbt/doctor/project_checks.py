@@ -8,7 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt import __version__
-from planhat_dbt.gate import check_gate, open_gate
+from planhat_dbt.bootstrap import gate_for
+from planhat_dbt.gate import check_gate
+from planhat_dbt.report.wording import counted
 from planhat_dbt.warehouse.profile import AdapterTarget
 
 if TYPE_CHECKING:
@@ -46,6 +48,11 @@ def check_versions(found: Findings, target: Target | None) -> None:
         found.ok("versions", text)
 
 
+def check_manifest(found: Findings, manifest: Manifest) -> None:
+    """Say who wrote the manifest, and when."""
+    found.ok("manifest", f"written by dbt {manifest.dbt_version or '?'}, {_age(manifest.generated_at)}")
+
+
 def check_results(
     found: Findings,
     manifest: Manifest,
@@ -53,10 +60,8 @@ def check_results(
     target: Target | None,
     syncs: Sequence[Sync],
 ) -> None:
-    """Say what dbt's artifacts prove: which command, for which target, how old."""
-    found.ok("manifest", f"written by dbt {manifest.dbt_version or '?'}, {_age(manifest.generated_at)}")
-    built_for = (results.target or (target.default if target else "")) if results else ""
-    gate = open_gate(manifest, results, target=target.name if target else "", built_for=built_for)
+    """Say what dbt's results prove: which command, for which target, how old."""
+    gate = gate_for(target, manifest, results)
     if gate.refusal:
         found.fail("run results", gate.refusal, gate.hint, 3)
         return
@@ -67,9 +72,8 @@ def check_results(
     closed = [(s.name, c.reason) for s in syncs if (c := check_gate(s, manifest, gate)) and not c.not_due]
     if closed:
         names = ", ".join(name for name, _ in closed[:3]) + (", …" if len(closed) > 3 else "")
-        found.warn(
-            "run results", f"{text}: {len(closed)} of {len(syncs)} syncs are gated ({names})", closed[0][1]
-        )
+        of = f"{len(closed):,} of {counted(len(syncs), 'sync')}"
+        found.warn("run results", f"{text}: {of} gated ({names})", closed[0][1])
     elif results.generated_at and dt.datetime.now(dt.UTC) - results.generated_at > _OLD:
         found.warn("run results", text, "A sync sends what dbt built last: run `dbt build` for newer data.")
     else:
@@ -82,14 +86,17 @@ def check_declarations(found: Findings, project: Project, declarations: Declarat
     syncs = declarations.syncs
     if faults:
         first = f"{faults[0].path or faults[0].model}: {faults[0].message}"
-        text = f"{len(faults)} faults in declarations or settings, the first in {first}"
+        text = f"{counted(len(faults), 'fault')} in declarations or settings, the first in {first}"
         found.fail("declarations", text, "See them all: planhat-dbt validate", 2)
     elif not syncs:
         hint = "Add a `planhat` block under `config: meta:` of a model, then run `dbt parse`."
         found.warn("declarations", "the project declares no sync", hint)
     else:
         objects = len({s.object.name for s in syncs})
-        found.ok("declarations", f"{len(syncs)} syncs of {objects} Planhat objects, no faults")
+        found.ok(
+            "declarations",
+            f"{counted(len(syncs), 'sync')} of {counted(objects, 'Planhat object')}, no faults",
+        )
 
 
 def _version(package: str) -> str:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planhat_dbt.artifacts import read_manifest, read_run_results
-from planhat_dbt.bootstrap import open_warehouse
+from planhat_dbt.bootstrap import find_target, open_warehouse
 from planhat_dbt.declaration import read_declarations
 from planhat_dbt.doctor.finding import Finding, Findings
 from planhat_dbt.doctor.planhat_checks import check_planhat
-from planhat_dbt.doctor.project_checks import check_declarations, check_results, check_versions
+from planhat_dbt.doctor.project_checks import (
+    check_declarations,
+    check_manifest,
+    check_results,
+    check_versions,
+)
 from planhat_dbt.doctor.warehouse_checks import check_warehouse
-from planhat_dbt.errors import UsageError
 from planhat_dbt.planhat import Endpoint
 from planhat_dbt.project import read_project
-from planhat_dbt.warehouse.profile import DuckDBTarget, read_target
+from planhat_dbt.warehouse.profile import DuckDBTarget
 
 if TYPE_CHECKING:
-    from planhat_dbt.artifacts import RunResults
     from planhat_dbt.bootstrap import Request
     from planhat_dbt.declaration import Declarations
     from planhat_dbt.project import Project
@@ -41,13 +43,15 @@ def examine(request: Request, *, offline: bool = False) -> list[Finding]:
     if project:
         manifest = found.attempt("manifest", lambda: read_manifest(project.manifest_path))
         results = found.attempt("run results", lambda: read_run_results(project.run_results_path))
-        target = found.attempt("profile", lambda: _target(request, project, results))
+        target = found.attempt("profile", lambda: find_target(request, project, results))
     check_versions(found, target)
     if target:
         found.ok("profile", f"target {target.name}: {_kind(target)}")
     if project and manifest:
         declarations = read_declarations(manifest, project.settings, project_dir=project.directory)
-        check_results(found, manifest, results, target, declarations.syncs)
+        check_manifest(found, manifest)
+        if not found.has("run results"):  # they can be read, or there are none
+            check_results(found, manifest, results, target, declarations.syncs)
         check_declarations(found, project, declarations)
     endpoint = found.attempt("environment", lambda: Endpoint.from_env(request.environ))
     if project and target:
@@ -67,19 +71,6 @@ def _project(request: Request, found: Findings) -> Project:
     )
     found.ok("project", f"{project.name} in {project.directory}")
     return project
-
-
-def _target(request: Request, project: Project, results: RunResults | None) -> Target:
-    profile = request.profile or (results.profile if results else None) or project.profile
-    if not profile:
-        raise UsageError("dbt_project.yml names no profile.", hint="Name one with --profile.")
-    return read_target(
-        profile,
-        project.directory,
-        request.environ,
-        profiles_dir=Path(request.profiles_dir) if request.profiles_dir else None,
-        target=request.target or (results.target if results else None),
-    )
 
 
 def _kind(target: Target) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.errors import PlanhatDbtError
-from planhat_dbt.planhat.endpoint import Fingerprint
+from planhat_dbt.report.wording import counted
 from planhat_dbt.state.layout import StateTables, existing_tables, refuse_newer
 from planhat_dbt.state.lease import read_holder
+from planhat_dbt.state.tenant import refuse_foreign_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from planhat_dbt.declaration.types import Sync
     from planhat_dbt.doctor.finding import Findings
     from planhat_dbt.planhat import Endpoint
-    from planhat_dbt.warehouse.port import Column, Session, Warehouse
+    from planhat_dbt.warehouse.port import Session, Warehouse
 
 _TRIAL: Final = "planhat_doctor"
 """A table that is made, written and taken back in one transaction."""
@@ -78,8 +79,8 @@ def _check_state(found: Findings, session: Session, tables: StateTables, endpoin
         found.ok("state", f"schema {tables.schema} has no state tables yet: the first run makes them")
         return
     refuse_newer(session, tables)
-    snapshots = sum(1 for name in present if name.startswith("snapshot__"))
-    found.ok("state", f"schema {tables.schema} holds the state of {snapshots} syncs")
+    syncs = sorted(t.removeprefix("snapshot__") for t in present if t.startswith("snapshot__"))
+    found.ok("state", f"schema {tables.schema} holds the state of {counted(len(syncs), 'sync')}")
     holder = read_holder(session, tables)
     if holder and holder.alive:
         found.warn("lease", f"a run is under way: {holder}", "Wait until it has ended, or stop it.")
@@ -87,33 +88,7 @@ def _check_state(found: Findings, session: Session, tables: StateTables, endpoin
         found.ok("lease", f"free: {holder} has ended without giving it back, and the next run takes it")
     else:
         found.ok("lease", "free")
-    if endpoint:
-        _check_tenant(found, session, tables, present, endpoint)
-
-
-def _check_tenant(
-    found: Findings,
-    session: Session,
-    tables: StateTables,
-    present: Mapping[str, tuple[Column, ...]],
-    endpoint: Endpoint,
-) -> None:
-    known = session.rows(f"select setting, value from {tables.meta} where setting like 'tenant:%'")
-    now = endpoint.fingerprint()
-    foreign = [
-        name
-        for setting, value in known
-        if Fingerprint.parse(value).contradicts(now)
-        and f"snapshot__{(name := setting.removeprefix('tenant:'))}" in present
-    ]
-    if foreign:
-        found.fail(
-            "tenant",
-            f"the state of {', '.join(sorted(foreign)[:3])} was made against another Planhat tenant or host than "
-            f"{endpoint.api_host}",
-            "Check PLANHAT_API_URL, PLANHAT_REGION and PLANHAT_TENANT_UUID; for another tenant use another target "
-            "or another `vars: planhat: schema`.",
-            3,
-        )
-    elif known:
-        found.ok("tenant", f"the state belongs to {endpoint.api_host}")
+    if endpoint and syncs:
+        found.attempt("tenant", lambda: refuse_foreign_state(session, tables, endpoint, syncs))
+        if not found.has("tenant"):
+            found.ok("tenant", f"the state belongs to {endpoint.api_host}")

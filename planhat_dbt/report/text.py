@@ -227,13 +227,8 @@ def show_findings(findings: Sequence[tuple[str, str, str, str]]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check, state, text, hint in findings:
-        told = Text(_shown(text))
+        told = Text(printable(text, len(text)))
         if hint and state != "ok":
-            told.append(f"\n→ {_shown(hint)}", "bold")
+            told.append(f"\n→ {printable(hint, len(hint))}", "bold")
         table.add_row(Text(state, _FINDING_STYLES[state]), Text(check), told)
     console.print(table)
-
-
-def _shown(text: str) -> str:
-    """A text of any length, without what would move a terminal's cursor."""
-    return "".join(c if c.isprintable() else " " for c in text)

@@ -162,7 +162,7 @@ class _Deliverer:
         """Say that a window may reach Planhat from now on, then send it."""
         desk = self._desk
         with desk.context.warehouse.open() as session, session.transaction():
-            desk.lease.renew(session)
+            desk.lease.check(session)  # recording renews it
             desk.journal.mark_sending(session, self._compared.sync.name, window)
         return _Flight(window, batches, sender.submit(phase.courier, batches))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.plan import Operation
 from planhat_dbt.state.event_times import TIME_COLUMN
-from planhat_dbt.state.layout import SNAPSHOT_COLUMNS
+from planhat_dbt.state.layout import SNAPSHOT_COLUMNS, TABLES
 from planhat_dbt.state.patience import next_run, run_number, values_hash
 from planhat_dbt.state.points import note_points
 
@@ -31,18 +31,9 @@ _IDS: Final = "planhat_ids"
 _EXCEPTIONS: Final = "planhat_exceptions"
 _MERGED: Final = "planhat_merged"
 _CLOSED_COLUMNS: Final = (
-    ("batch", "integer"),
-    ("bytes", "bigint"),
-    ("state", "text"),
-    ("http_status", "integer"),
-    ("created", "bigint"),
-    ("updated", "bigint"),
-    ("unchanged", "bigint"),
-    ("attempts", "integer"),
-    ("sent_at", "timestamp"),
-    ("answered_at", "timestamp"),
-    ("error", "text"),
-)
+    "batch", "bytes", "state", "http_status", "created", "updated", "unchanged", "attempts", "sent_at", "answered_at",
+    "error",
+)  # fmt: skip
 """What of a batch is known only when it was answered."""
 _ONE_BY_ONE: Final = 10
 """So many batches are closed with a statement each; it costs less than handing them in as a table."""
@@ -281,7 +272,7 @@ class Journal:
         plan, snapshot = self._tables.plan(bound.name), self._tables.snapshot(bound.name)
         sync, run = self._literal(bound.name), self._literal(self._run)
         existing = f"from {plan} p where p._code = 'existing'"
-        moment = f"cast({self._literal(utc_now().isoformat(sep=' '))} as {self._tables.dialect.timestamp})"
+        moment = self._tables.moment(utc_now())
         session.execute(f"delete from {snapshot} where _key in (select p._key {existing})")
         session.execute(
             f"insert into {snapshot} (_key, _planhat_id, _state, _origin, _mapping, _first_synced_at, _synced_at, "
@@ -436,7 +427,7 @@ class Journal:
             )
         more = [quote(f.name) for f in bound.fields] + ([TIME_COLUMN] if bound.event_time else [])
         columns = [name for name, _ in SNAPSHOT_COLUMNS] + more
-        moment = f"cast({self._literal(now.isoformat(sep=' '))} as {self._tables.dialect.timestamp})"
+        moment = self._tables.moment(now)
         clear, delete = Operation.CLEAR.value, Operation.DELETE.value
         values = [
             "p._key",
@@ -474,7 +465,7 @@ class Journal:
         )
 
     def _log_changes(self, session: Session, sync: str, told: _Told, now: dt.datetime) -> None:
-        moment = f"cast({self._literal(now.isoformat(sep=' '))} as {self._tables.dialect.timestamp})"
+        moment = self._tables.moment(now)
         status = "coalesce(x._status, 'accepted')" if told.exceptions else "'accepted'"
         session.execute(
             f"insert into {self._tables.changes}\n"
@@ -505,7 +496,7 @@ class Journal:
             self._close_many(session, sync, outcomes)
             return
         mark = self._tables.dialect.placeholder
-        changed = ", ".join(f"{name} = {mark}" for name, _ in _CLOSED_COLUMNS[1:])
+        changed = ", ".join(f"{name} = {mark}" for name in _CLOSED_COLUMNS[1:])
         for outcome in outcomes:
             number, *values = _closed(outcome)
             session.execute(
@@ -515,9 +506,10 @@ class Journal:
 
     def _close_many(self, session: Session, sync: str, outcomes: Sequence[BatchOutcome]) -> None:
         batches = self._tables.batches
-        kinds = {name: self._tables.type(kind) for name, kind in _CLOSED_COLUMNS}
+        types = dict(TABLES["batches"])
+        kinds = {name: self._tables.type(types[name]) for name in _CLOSED_COLUMNS}
         session.load(_CLOSED, kinds, list(zip(*map(_closed, outcomes), strict=True)))
-        names = [name for name, _ in _CLOSED_COLUMNS[1:]]
+        names = _CLOSED_COLUMNS[1:]
         theirs = f"b.run_id = {self._literal(self._run)} and b.sync = {self._literal(sync)}"
         closed = ", ".join(f"c.{name}" for name in names)
         session.scratch(

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from planhat_dbt.warehouse.port import Session
 
 _SETTING: Final = "lease"
-_FRESH: Final = 0.02
-"""Within so small a part of its time a lease is not written again: every window renews it twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +95,11 @@ class Lease:
                 )
             self._enter(session)
 
-    def renew(self, session: Session) -> None:
-        """Prolong the lease; called in the transaction that writes state, so a fenced-off run writes none.
+    def check(self, session: Session) -> None:
+        """See that nobody has taken over; in the transaction that writes state, so a fenced-off run writes none.
 
         Raises:
-            RefusedError: Another run has taken over.
+            RefusedError: Another run has.
         """
         session.lock(self._tables.meta)
         other = self._read(session)
@@ -111,8 +109,14 @@ class Lease:
                 f"This run lost its lease to {taker}; it stops without writing state.",
                 hint="Run the command again when the other run has ended: what this one sent is compared anew.",
             )
-        if self.seconds_since_renewal < self._seconds * _FRESH:
-            return  # that nobody has taken over was just seen
+
+    def renew(self, session: Session) -> None:
+        """Check the lease, and prolong it.
+
+        Raises:
+            RefusedError: Another run has taken over.
+        """
+        self.check(session)
         mark, meta = self._tables.dialect.placeholder, self._tables.meta
         session.execute(
             f"update {meta} set value = {mark}, updated_at = {mark} where setting = '{_SETTING}'",

@@ -171,7 +171,10 @@ class Session(Protocol):
         """Make a scratch table of lists, one per column (name → type), replacing one of that name."""
 
     def scratch(self, name: str, query: str) -> None:
-        """Make a scratch table of a query's result, replacing one of that name; it ends with the session."""
+        """Make a scratch table of a query's result, replacing one of that name, which the query must not read.
+
+        It ends with the session.
+        """
 
     def columns(self, relation: str) -> tuple[Column, ...] | None:
         """Describe a table or view by its rendered name; None if it does not exist."""

@@ -110,11 +110,8 @@ class PostgresSession:
         self._scratch(name, query, ())
 
     def _scratch(self, name: str, query: str, parameters: Sequence[object]) -> None:
-        # Made aside first: the query may read the table of that name.
-        self.execute("drop table if exists pg_temp.planhat_new")
-        self.execute(f"create temporary table planhat_new as {query}", parameters)
         self.execute(f"drop table if exists pg_temp.{name}")
-        self.execute(f"alter table pg_temp.planhat_new rename to {name}")
+        self.execute(f"create temporary table {name} as {query}", parameters)
         self.execute(f"analyze pg_temp.{name}")
 
     def columns(self, relation: str) -> tuple[Column, ...] | None:

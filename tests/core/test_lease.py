@@ -74,18 +74,20 @@ def test_renewing_prolongs_it(state):
     one = lease(bench, "one")
     one.take(session)
     edit(bench, session, until=later(-1))
-    one._renewed_at -= 30  # as if it had been taken long ago
     one.renew(session)
     assert holder(bench, session)["until"] > later(30)
 
 
-def test_a_lease_that_was_just_renewed_is_looked_at_but_not_written(state):
+def test_a_check_writes_nothing_and_sees_that_another_run_took_over(state):
     bench, session = state
     one = lease(bench, "one")
     one.take(session)
     before = holder(bench, session)
-    one.renew(session)
+    one.check(session)
     assert holder(bench, session) == before
+    edit(bench, session, run_id="two")
+    with pytest.raises(RefusedError, match="lost its lease"):
+        one.check(session)
 
 
 @pytest.mark.parametrize("taken", [True, False])

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from core.workbench import Bench
-from planhat_dbt.deliver.courier import Limits, json_array, parts
+from planhat_dbt.deliver.courier import Limits, parts
 from planhat_dbt.deliver.payload import Batch, PayloadWriter
-from planhat_dbt.deliver.written import SentRow
+from planhat_dbt.deliver.written import SentRow, json_array
 
 ID = "0123456789abcdef01234567"
 

@@ -46,9 +46,9 @@ class Trial:
             self._scene.start_over()
             name = f"{self._scene.scenario}, point {point} ({self.tally.points[point]})"
             try:
-                if kill_at(self._project, point):
-                    self.tally.killed += 1
-                    self._judge()
+                kill_at(self._project, point)
+                self.tally.killed += 1
+                self._judge()
             except AssertionError as fault:
                 self.tally.faults.append(f"{name}: {fault}")
         return self.tally

@@ -9,6 +9,8 @@ import contextlib
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -195,6 +197,21 @@ def translated(sql: str) -> tuple[str, ...]:
         *before,
         *(_WIDE.sub("numeric", _SMALL.sub("smallint", s)).replace("ARRAY[]", "'{}'") for s in statements),
     )
+
+
+@contextlib.contextmanager
+def held(file: Path) -> Iterator[int]:
+    """Another program opens a DuckDB file and keeps it; gives its process id."""
+    code = f"import duckdb, sys; c = duckdb.connect({str(file)!r}); print(flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout
+    holder.stdout.readline()
+    try:
+        yield holder.pid
+    finally:
+        holder.communicate()
 
 
 def warehouse(directory: Path, on: str | None = None) -> Warehouse:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from harness import Project
 from harness.postgres import server
-from harness.warehouses import ON
+from harness.warehouses import ON, held
 
 from planhat_dbt.sandbox import Fault, FaultKind
 
@@ -69,18 +69,8 @@ def locked(project: Project) -> Iterator[None]:
         return
     with project.connect():
         pass
-    code = (
-        f"import duckdb, sys; c = duckdb.connect({str(project.file)!r}); print(flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout
-    holder.stdout.readline()
-    try:
+    with held(project.file):
         yield
-    finally:
-        holder.communicate()
 
 
 def fail_to_write(project: Project, path: str = "/companies", skip: int = 0) -> str:
