@@ -36,10 +36,13 @@ class CallBook:
             self.calls += 1
             self.bytes_sent += call.request_bytes
 
-    def take(self) -> list[RequestRow]:
-        """Hand over what was kept since the last time."""
+    def take(self, last: int | None = None) -> list[RequestRow]:
+        """Hand over what was kept since the last time; calls of batches after `last` are left for their own turn."""
         with self._lock:
             rows, self._rows = self._rows, []
+            if last is not None:
+                self._rows = [r for r in rows if r.batch is not None and r.batch > last]
+                rows = [r for r in rows if r.batch is None or r.batch <= last]
         return rows
 
     def of(self, sync: str) -> int:

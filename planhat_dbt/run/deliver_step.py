@@ -273,7 +273,7 @@ class _Deliverer:
             record_window(
                 session, desk.journal, desk.tables, self._compared.bound, learnt, desk.context.all_syncs
             )
-            desk.log.write_requests(session, desk.take_requests())
+            desk.log.write_requests(session, desk.take_requests(flight.window.last))
         self._add_up(flight.batches, flight.outcomes)
 
     def _hold(self, window: Window) -> None:

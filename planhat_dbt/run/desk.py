@@ -29,7 +29,8 @@ class Desk:
     log: RunLog
     lease: Lease
     calls: Calls
-    take_requests: Callable[[], list[RequestRow]]
+    take_requests: Callable[[int | None], list[RequestRow]]
+    """Hands over the calls not written down yet: up to a batch, or all (None)."""
     enter_batch: Callable[[str, int | None], None]
     """Says which batch the next calls belong to."""
     stopping: Callable[[], bool]

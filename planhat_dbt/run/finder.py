@@ -60,7 +60,7 @@ class Finder:
             self._find(search, count, rows, certain=in_company == count)
         with self._open() as session:
             desk.lookups.mark_missing(session, search.object.name, search.key_field, search.wanted)
-            desk.log.write_requests(session, desk.take_requests())
+            desk.log.write_requests(session, desk.take_requests(None))
 
     def _find(self, search: Search, count: int, rows: int | None, *, certain: bool) -> None:
         """Ask Planhat; `certain` says whether every key names the company in which it is meant."""

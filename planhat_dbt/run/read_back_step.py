@@ -246,7 +246,7 @@ class _ReadBack:
                 desk.lease.renew(session)
                 version = self._compared.mapping.version
                 self._doubts.settle(session, answers, desk.journal.run_id, version)
-            desk.log.write_requests(session, desk.take_requests())
+            desk.log.write_requests(session, desk.take_requests(None))
         self._result.found += sum(a.fate is Fate.DONE for a in answers)
         self._result.again += sum(a.fate is Fate.AGAIN for a in answers)
 
