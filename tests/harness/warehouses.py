@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -97,22 +97,37 @@ class DuckDBFile:
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Connect; waits for a run that holds the file."""
-        connection = self._opened()
+        connection = _instance().cursor()
         try:
-            connection.execute("set timezone = 'UTC'")
-            yield connection
+            self._attach(connection)
+            try:
+                connection.execute(f'use "{self.database}"')
+                yield connection
+            finally:
+                connection.execute("use memory")
+                connection.execute(f'detach "{self.database}"')
         finally:
             connection.close()
 
-    def _opened(self) -> duckdb.DuckDBPyConnection:
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        path = str(self.file).replace("'", "''")
         give_up = time.monotonic() + 10
         while True:
             try:
-                return duckdb.connect(str(self.file))
+                connection.execute(f"attach '{path}' as \"{self.database}\"")
+                return
             except duckdb.IOException:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(0.02)
+
+
+@cache
+def _instance() -> duckdb.DuckDBPyConnection:
+    """A DuckDB to which files are attached: that takes 2 ms, and making a new one 15 ms."""
+    connection = duckdb.connect()
+    connection.execute("set timezone = 'UTC'")
+    return connection
 
 
 class PostgresDatabase:
