@@ -170,6 +170,17 @@ def open_warehouse(
     from planhat_dbt.warehouse.dbt_adapter import Adapter  # noqa: PLC0415
 
     adapter = Adapter(target)
+    if target.type == "snowflake":
+        from planhat_dbt.state.scratch import scratch_tables  # noqa: PLC0415
+        from planhat_dbt.warehouse.snowflake import SnowflakeWarehouse  # noqa: PLC0415
+
+        return SnowflakeWarehouse(
+            adapter.database,
+            adapter.connect,
+            scratch_tables(SnowflakeWarehouse.dialect),
+            settings.state_schema,
+            lock_wait=settings.duckdb_lock_wait,
+        )
     from planhat_dbt.warehouse.postgres import PostgresWarehouse  # noqa: PLC0415 - its driver comes with the adapter
 
     return PostgresWarehouse(adapter.database, adapter.connect, lock_wait=settings.duckdb_lock_wait)

@@ -50,7 +50,8 @@ def phase(*, single_creates: bool) -> str:
 
 def numbered(dialect: Dialect, bound: BoundSync, batch_rows: int, source: str) -> str:
     """Select the columns of a plan from `source`, which has them all but the numbers, and `_phase`."""
-    window = "over (rows between unbounded preceding and current row)"
+    order = dialect.numbering
+    window = f"over ({order} rows between unbounded preceding and current row)"
 
     def nth(way: int) -> str:
         return f"(sum(case when _phase = {way} then 1 else 0 end) {window})"
@@ -67,7 +68,7 @@ def numbered(dialect: Dialect, bound: BoundSync, batch_rows: int, source: str) -
     rest += [TIME_COLUMN] if bound.event_time else []
     rest += [dialect.quote(f.name) for f in bound.fields]
     return (
-        f"select cast(row_number() over () as {dialect.bigint}) as _row,\n  {batch},\n  "
+        f"select cast(row_number() over ({order}) as {dialect.bigint}) as _row,\n  {batch},\n  "
         + ",\n  ".join(rest)
         + f"\nfrom {source}"
     )

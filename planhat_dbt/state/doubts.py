@@ -178,10 +178,9 @@ class Doubts:
 
     def _tell(self, session: Session) -> None:
         failures = self._tables.failures
-        held = f"from {_ASKED} a where a.fate = '{Fate.HELD}'"
         session.execute(
-            f"update {failures} set message = (select a.why {held} and a.key = {failures}.key) "
-            f"where sync = {self._name} and status = 'unknown' and key in (select a.key {held})"
+            f"update {failures} set message = a.why from {_ASKED} a where a.fate = '{Fate.HELD}' "
+            f"and a.key = {failures}.key and {failures}.sync = {self._name} and {failures}.status = 'unknown'"
         )
 
     def _told(self, why: str) -> str:

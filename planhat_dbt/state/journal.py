@@ -38,6 +38,7 @@ _CLOSED_COLUMNS: Final = (
 _ONE_BY_ONE: Final = 10
 """So many batches are closed with a statement each; it costs less than handing them in as a table."""
 _CLOSED: Final = "planhat_closed"
+_CLOSING: Final = "planhat_closing"
 _BEHIND: Final = "planhat_behind"
 
 
@@ -107,6 +108,7 @@ class Journal:
         self._tables = tables
         self._run = run_id
         self._literal = tables.dialect.literal
+        self._rows = tables.dialect.quote("rows")  # a reserved word on some engines
 
     @property
     def run_id(self) -> str:
@@ -170,7 +172,7 @@ class Journal:
     def plan_batches(self, session: Session, sync: str) -> None:
         """Enter every batch of a plan as `planned`."""
         session.execute(
-            f"insert into {self._tables.batches} (run_id, sync, batch, operation, rows, state)\n"
+            f"insert into {self._tables.batches} (run_id, sync, batch, operation, {self._rows}, state)\n"
             f"select {self._literal(self._run)}, {self._literal(sync)}, _batch,\n"
             "  case when min(_operation) = max(_operation) then min(_operation) else 'upsert' end,\n"
             "  count(*), 'planned'\n"
@@ -513,15 +515,16 @@ class Journal:
         theirs = f"b.run_id = {self._literal(self._run)} and b.sync = {self._literal(sync)}"
         closed = ", ".join(f"c.{name}" for name in names)
         session.scratch(
-            _MERGED,
-            f"select b.run_id, b.sync, b.batch, b.operation, b.rows, {closed} "
+            _CLOSING,
+            f"select b.run_id, b.sync, b.batch, b.operation, b.{self._rows}, {closed} "
             f"from {batches} b join {_CLOSED} c on c.batch = b.batch where {theirs}",
         )
         session.execute(
             f"delete from {batches} where {self._of(sync)} and batch in (select batch from {_CLOSED})"
         )
         session.execute(
-            f"insert into {batches} (run_id, sync, batch, operation, rows, {', '.join(names)}) select * from {_MERGED}"
+            f"insert into {batches} (run_id, sync, batch, operation, {self._rows}, {', '.join(names)}) "
+            f"select * from {_CLOSING}"
         )
 
 

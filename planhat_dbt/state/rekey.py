@@ -307,16 +307,15 @@ class _Steps:
             )
         moved = f"select old_key from ({pairs}) k where k.old_key is not null"
         taken = f"select k.new_key from ({pairs}) k where k.old_key is not null"
-        new = f"select k.new_key from ({pairs}) k where k.old_key = {failures}.key"
         theirs = f"where sync = {self._name} and key"
+        renamed = f"where k.old_key = {failures}.key and {failures}.sync = {self._name}"
         return [
             f"delete from {failures} {theirs} not in ({moved}) and key in ({taken})",
-            f"update {failures} set key = ({new}) {theirs} in ({moved})",
+            f"update {failures} set key = k.new_key from ({pairs}) k {renamed}",
         ]
 
     def _move(self, *, first: bool) -> str:
-        new = f"(select f.new_key from {_MOVED} f where f.old_key = {self._snapshot}._key)"
-        columns = [f"_key = {new}"]
+        columns = ["_key = f.new_key"]
         if self.old_field == "_id":
             columns.append("_planhat_id = coalesce(_planhat_id, _key)")
         if self.new_field == "_id":  # who it was said to be is asked first; then all is told
@@ -324,6 +323,6 @@ class _Steps:
         if not first:
             columns.append("_mapping = 0")
         return (
-            f"update {self._snapshot} set {', '.join(columns)} "
-            f"where {EXISTS} and _key in (select old_key from {_MOVED})"
+            f"update {self._snapshot} set {', '.join(columns)} from {_MOVED} f "
+            f"where {EXISTS} and f.old_key = {self._snapshot}._key"
         )

@@ -36,8 +36,10 @@ def is_renamed(
         UsageError: Both names have a snapshot table, one is not ours, or the state is of another object or match key.
     """
     old, new = sync.previous_name, sync.name
-    if not old or f"snapshot__{old}" not in present:
+    if not old:
         return False
+    if f"snapshot__{old}" not in present:
+        return f"snapshot__{new}" in present and _is_half_renamed(session, tables, old, new)
     check_sync_tables(tables, old, present)
     check_sync_tables(tables, new, present)
     if f"snapshot__{new}" in present and not _is_untouched(session, tables, new):
@@ -68,17 +70,32 @@ def rename(session: Session, tables: StateTables, syncs: Sequence[Sync]) -> None
 
     Batches in flight were settled before: what is in doubt is told by the plan table, which goes here.
     """
-    with session.transaction():
-        for sync in syncs:
-            old, new = sync.previous_name, sync.name
-            for table in (tables.plan(old), tables.plan(new), tables.snapshot(new)):
-                session.execute(f"drop table if exists {table}")
-            renamed = tables.dialect.quote(f"snapshot__{new}")
-            session.execute(f"alter table {tables.snapshot(old)} rename to {renamed}")
+    names = [(sync.previous_name, sync.name) for sync in syncs]
+    with (
+        session.transaction()
+    ):  # tables first: some engines commit what came before, and `_is_half_renamed` goes on
+        for old, new in names:
+            _rename_tables(session, tables, old, new)
+        for old, new in names:
             _rename_settings(session, tables, old, new)
             _rename_failures(session, tables, old, new)
             _rename_previous_keys(session, tables, old, new)
             _rename_points(session, tables, old, new)
+
+
+def _rename_tables(session: Session, tables: StateTables, old: str, new: str) -> None:
+    if session.columns(tables.snapshot(old)) is None:
+        return  # by a run that ended before it moved the rows
+    for table in (tables.plan(old), tables.plan(new), tables.snapshot(new)):
+        session.execute(f"drop table if exists {table}")
+    path = (tables.database, tables.schema)
+    session.execute(tables.dialect.rename_table(path, f"snapshot__{old}", f"snapshot__{new}"))
+
+
+def _is_half_renamed(session: Session, tables: StateTables, old: str, new: str) -> bool:
+    """Whether a run ended between the tables and the rows of a renaming, where a table is renamed at once."""
+    has_new, has_old = (read_mapping(session, tables, sync) is not None for sync in (new, old))
+    return has_old and not has_new
 
 
 def _is_untouched(session: Session, tables: StateTables, sync: str) -> bool:

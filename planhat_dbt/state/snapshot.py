@@ -86,10 +86,10 @@ def ensure_snapshot(
                 hint=f"Restore the row `mapping:{bound.name}` of meta; or drop the snapshot table to send all again.",
             )
         after = _fresh(bound)
-        with session.transaction():
-            _create(session, tables, bound)
+        with session.transaction():  # the table last: without its mapping it would not be taken for ours
             forget_previous_keys(session, tables, bound.name)
             _write(session, tables, bound.name, after)
+            _create(session, tables, bound)
         return after
     refuse_foreign(
         bound.sync,
@@ -107,7 +107,7 @@ def ensure_snapshot(
     statements += column_changes(tables, bound, columns)
     if after != before or statements:
         with session.transaction():
-            for statement in (*rekeying, *statements):
+            for statement in (*statements, *rekeying):  # tables first: some engines commit what came before
                 session.execute(statement)
             _write(session, tables, bound.name, after)
     tend_previous_keys(session, tables, bound)
@@ -192,9 +192,7 @@ def _migrate(
         if change == "retype":
             assert old is not None  # noqa: S101 - there is something to convert
             value = tables.dialect.converted(quote(field.name), old.type, field.stored_type)
-            statements.append(
-                f"alter table {table} alter column {quote(field.name)} type {field.stored_type} using {value}"
-            )
+            statements.append(tables.dialect.retyped(table, quote(field.name), field.stored_type, value))
         elif change == "replace":
             if field.name in columns:
                 statements.append(f"alter table {table} drop column {quote(field.name)}")

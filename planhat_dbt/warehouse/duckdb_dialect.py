@@ -47,6 +47,7 @@ class DuckDBDialect:
     double = "double"
     timestamp = "timestamp"
     utc_now = "cast(now() at time zone 'UTC' as timestamp)"
+    numbering = ""
 
     def quote(self, name: str) -> str:
         """Quote an identifier."""
@@ -150,6 +151,15 @@ class DuckDBDialect:
     def converted(self, expression: str, old: str, new: str) -> str:  # noqa: ARG002 - other engines need it
         """A cast."""
         return f"cast({expression} as {new})"
+
+    def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
+        """The new name stands alone."""
+        table = ".".join(self.quote(part) for part in (*path, old))
+        return f"alter table {table} rename to {self.quote(new)}"
+
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:
+        """`using` says what becomes of what is there."""
+        return f"alter table {table} alter column {column} type {type_name} using {value}"
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, infinite and far-off times, and whole kinds without a JSON form."""

@@ -84,6 +84,8 @@ class Dialect(Protocol):
     """The type of our own time columns: UTC, without zone."""
     utc_now: str
     """The present moment in that type."""
+    numbering: str
+    """The order in which rows of a plan are numbered, where the engine asks for one: `order by …`, else empty."""
 
     def quote(self, name: str) -> str:
         """Quote an identifier, escaping what must be."""
@@ -135,6 +137,12 @@ class Dialect(Protocol):
 
     def converted(self, expression: str, old: str, new: str) -> str:
         """Cast a value of the old type, that fits, to the new one."""
+
+    def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
+        """Write the statement that renames a table of a schema (database, schema)."""
+
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:
+        """Write the statement that gives a column (quoted) of a table another type, and `value` for what it held."""
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """Test for stored values that JSON or Planhat cannot carry; None: there are none in this type."""

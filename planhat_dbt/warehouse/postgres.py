@@ -1,15 +1,13 @@
 """PostgreSQL: a connection made by the dbt adapter, spoken to through psycopg2 (dbt-notes §4).
 
 The adapter connects, so every setting of the profile counts; its begin and commit are not used, as they do not make
-transactions. Connections stay open while calls are under way, since nobody waits for them; one that broke meanwhile
-is replaced by the next `open`.
+transactions.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-import threading
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -17,18 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg2
 
 from planhat_dbt.warehouse.error import WarehouseError, first_line
-from planhat_dbt.warehouse.port import Column, ColumnKind, Row
+from planhat_dbt.warehouse.port import Column, ColumnKind, Dialect, Row
 from planhat_dbt.warehouse.postgres_dialect import PostgresDialect
+from planhat_dbt.warehouse.server import ServerSession, ServerWarehouse
+from planhat_dbt.warehouse.text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
 _DENIED: Final = "42501"
 _LOCKED: Final = "55P03"
-_SPARE_WAIT: Final = 2.0
-"""Seconds that a renewal of the lease waits for a lock; then it tries again later."""
 _SETUP: Final = (
     "set timezone = 'UTC'",
     "set datestyle = 'ISO'",
@@ -56,14 +54,13 @@ where t.typtype <> 'd' order by b.relname, b.attnum
 """Columns by table; a domain counts as what it is based on."""
 
 
-class PostgresSession:
+class PostgresSession(ServerSession):
     """One connection in use."""
 
     def __init__(self, connection: Connection, dialect: PostgresDialect) -> None:
+        super().__init__(dialect)
         self._connection = connection
-        self._dialect = dialect
         self._cursors = count(1)
-        self._depth = 0
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Run one statement."""
@@ -88,15 +85,6 @@ class PostgresSession:
                     break
                 yield part
             cursor.execute(f"close {name}")
-
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Append a few rows with one statement each thousand."""
-        names = ", ".join(self._dialect.quote(c) for c in columns)
-        slots = "(" + ", ".join([self._dialect.placeholder] * len(columns)) + ")"
-        for start in range(0, len(rows), 1000):
-            part = rows[start : start + 1000]
-            values = ", ".join([slots] * len(part))
-            self.execute(f"insert into {table} ({names}) values {values}", [v for row in part for v in row])
 
     def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
         """Bind one list per column and unnest them side by side."""
@@ -154,23 +142,18 @@ class PostgresSession:
             self.execute(f"create index on {table} ({self._dialect.quote(column)})")
         self.execute(f"analyze {table}")
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit what is done inside, or nothing of it; inside another one, the outer decides."""
-        if self._depth == 0:
-            self.execute("begin")
-        self._depth += 1
-        try:
-            yield
-        except BaseException:
-            self._depth -= 1
-            if self._depth == 0:
-                with contextlib.suppress(WarehouseError):  # a broken connection has nothing to take back
-                    self.execute("rollback")
-            raise
-        self._depth -= 1
-        if self._depth == 0:
-            self.execute("commit")
+    def wait_for_locks(self, seconds: float) -> None:
+        """Say how long statements wait for another session to let go of a table."""
+        self.execute(f"set lock_timeout = {max(int(seconds * 1000), 1)}")
+
+    def _begin(self) -> None:
+        self.execute("begin")
+
+    def _commit(self) -> None:
+        self.execute("commit")
+
+    def _rollback(self) -> None:
+        self.execute("rollback")
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
@@ -199,115 +182,54 @@ class PostgresSession:
         return WarehouseError(message)
 
 
-class PostgresWarehouse:
-    """A PostgreSQL database; connections are kept from one `open` to the next inside `kept`."""
+class PostgresWarehouse(ServerWarehouse["Connection", PostgresSession]):
+    """A PostgreSQL database."""
 
-    def __init__(self, database: str, connect: Callable[[], Connection], *, lock_wait: float = 60.0) -> None:
-        """Make one; nothing is connected yet.
+    dialect = PostgresDialect()
 
-        Args:
-            database: Its name.
-            connect: Makes a new connection; raises what tells why it cannot.
-            lock_wait: Seconds that a statement waits for another session to let go of a table.
-        """
-        self.dialect = PostgresDialect()
-        self.database = database
-        self._connect = connect
-        self._guard = threading.Lock()
-        self._idle: list[Connection] = []
-        self._keeps = False
-        self._lock_wait = lock_wait
+    def _session(self, connection: Connection) -> PostgresSession:
+        return PostgresSession(connection, self.dialect)
 
-    @contextmanager
-    def open(self) -> Iterator[PostgresSession]:
-        """Connect, or take up a connection that still answers."""
-        connection = self._take()
+    def _set_up(self, connection: Connection) -> None:
         try:
-            yield PostgresSession(connection, self.dialect)
-        finally:
-            self._give_back(connection)
-
-    @contextmanager
-    def spare(self) -> Iterator[PostgresSession | None]:
-        """Connect beside whatever is under way; a lock is not waited for longer than a moment."""
-        with self.open() as session:
-            session.execute(_lock_timeout(_SPARE_WAIT))
-            try:
-                yield session
-            finally:
-                with contextlib.suppress(WarehouseError):
-                    session.execute(_lock_timeout(self._lock_wait))
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Hold connections until the end of this."""
-        self._keeps = True
-        try:
-            yield
-        finally:
-            self._keeps = False
-            with self._guard:
-                idle, self._idle = self._idle, []
-            for connection in idle:
-                _close(connection)
-
-    def release(self, after: float = 0.0) -> None:
-        """Nothing: nobody waits for a connection."""
-
-    def _take(self) -> Connection:
-        while True:
-            with self._guard:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                break
-            with contextlib.suppress(psycopg2.Error):
-                with connection.cursor() as cursor:
-                    cursor.execute("select 1")
-                return connection
-            _close(connection)
-        connection = self._connect()
-        connection.rollback()  # whatever the adapter began
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                for statement in (*_SETUP, _lock_timeout(self._lock_wait)):
-                    cursor.execute(statement)
+            connection.rollback()  # whatever the adapter began
+            connection.autocommit = True
         except psycopg2.Error as error:
-            _close(connection)
             raise WarehouseError(first_line(error)) from error
-        return connection
+        session = self._session(connection)
+        for statement in _SETUP:
+            session.execute(statement)
 
-    def _give_back(self, connection: Connection) -> None:
-        if self._keeps and not connection.closed:
-            with contextlib.suppress(psycopg2.Error):
-                with connection.cursor() as cursor:
-                    cursor.execute("rollback" if _in_transaction(connection) else "select 1")
-                    cursor.execute("discard temporary")
-                with self._guard:
-                    self._idle.append(connection)
-                return
-        _close(connection)
+    def _answers(self, connection: Connection) -> bool:
+        try:
+            self._session(connection).execute("select 1")
+        except WarehouseError:
+            return False
+        return True
 
+    def _tidy(self, connection: Connection) -> bool:
+        session = self._session(connection)
+        try:
+            session.execute("rollback" if _in_transaction(connection) else "select 1")
+            session.execute("discard temporary")
+        except WarehouseError:
+            return False
+        return True
 
-def _lock_timeout(seconds: float) -> str:
-    return f"set lock_timeout = {max(int(seconds * 1000), 1)}"
+    def _close(self, connection: Connection) -> None:
+        with contextlib.suppress(psycopg2.Error):
+            connection.close()
 
 
 def _in_transaction(connection: Connection) -> bool:
     return bool(connection.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE)
 
 
-def _close(connection: Connection) -> None:
-    with contextlib.suppress(psycopg2.Error):
-        connection.close()
-
-
 def _bound(sql: str, parameters: Sequence[object]) -> tuple[str, list[object] | None]:
     """Parameters without NUL characters, which PostgreSQL keeps in no text; percent signs of the statement escaped."""
     if not parameters:
         return sql, None
-    escaped = "%s".join(part.replace("%", "%%") for part in sql.split("%s"))
-    return escaped, [_storable(value) for value in parameters]
+    return escaped(sql), [_storable(value) for value in parameters]
 
 
 def _storable(value: object) -> object:
@@ -316,7 +238,7 @@ def _storable(value: object) -> object:
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
-def _grants(message: str, user: str, database: str, dialect: PostgresDialect) -> str:
+def _grants(message: str, user: str, database: str, dialect: Dialect) -> str:
     """The statements that an owner must run."""
     found = _DENIED_ON.search(message)
     kind, name = (found["kind"], found["name"].strip('"')) if found else ("", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
 from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -20,8 +21,8 @@ _KINDS: Final[dict[str, ColumnKind]] = {
     "time without time zone": ColumnKind.TIME,
     "uuid": ColumnKind.UUID,
 }
-_NUMBERS: Final = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
-_TIMES: Final = (ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
+
+
 _INTEGERS: Final = {"smallint": 15, "integer": 31, "bigint": 63}
 """Bits beside the sign."""
 _FLOATS: Final = {"real": "1e37", "double precision": "1e307"}
@@ -33,7 +34,7 @@ _EXACT_FLOAT: Final = "9e15"
 """Below it, a whole float is exactly one bigint, in fewer digits than its shortest text may drop."""
 
 
-class PostgresDialect:
+class PostgresDialect(AnsiDialect):
     """PostgreSQL's SQL. Sessions run in UTC, with standard strings."""
 
     name = "postgres"
@@ -45,6 +46,7 @@ class PostgresDialect:
     double = "double precision"
     timestamp = "timestamp"
     utc_now = "cast(now() at time zone 'UTC' as timestamp)"
+    numbering = ""
 
     def quote(self, name: str) -> str:
         """Quote an identifier."""
@@ -121,10 +123,6 @@ class PostgresDialect:
             return f"case when array_ndims({expression}) = 1 then {cut} else {expression} end"
         return expression if stored == column.type else f"cast({expression} as {stored})"
 
-    def differs(self, left: str, right: str, kind: ColumnKind) -> str:  # noqa: ARG002 - other engines need it
-        """Every type that is stored has a null-safe comparison."""
-        return f"{left} is distinct from {right}"
-
     def key_text(self, expression: str, column: Column) -> str:
         """Write numbers by value: no point in whole ones, no trailing zeros."""
         match column.kind:
@@ -146,34 +144,13 @@ class PostgresDialect:
         utc = f"timezone('UTC', {expression})" if kind is ColumnKind.TIMESTAMPTZ else expression
         return f"cast({utc} as timestamp)"
 
-    def is_object_id(self, expression: str) -> str:
-        """Strip all hex digits from a text of the right length: nothing may be left."""
-        return f"length({expression}) = 24 and translate({expression}, '0123456789abcdef', '') = ''"
-
-    def only(self, expression: str, characters: str) -> str:
-        """Strip the characters: nothing may be left."""
-        return f"({expression} <> '' and translate({expression}, '{characters}', '') = '')"
-
-    def digest(self, text: str) -> str:
-        """`md5`."""
-        return f"md5({text})"
-
     def digest_number(self, hex_digits: str) -> str:
         """A cast by way of a bit string."""
         return f"cast(cast('x' || lpad({hex_digits}, 16, '0') as bit(64)) as bigint)"
 
-    def contains(self, text: str, part: str) -> str:
-        """Look for one text in another."""
-        return f"position({part} in {text}) > 0"
-
-    def alike(self, old: str, new: str) -> bool:
-        """Numbers are, and times."""
-        kinds = {self.kind(old), self.kind(new)}
-        return old == new or kinds <= set(_NUMBERS) or kinds <= set(_TIMES)
-
     def fits(self, expression: str, old: str, new: str) -> str:
         """Test the number's range and digits before any cast, as casts that fail end the statement."""
-        if self.kind(old) not in _NUMBERS:
+        if self.kind(old) not in NUMBERS:
             return f"cast(cast({expression} as {new}) as {old}) is not distinct from {expression}"
         number = _exact(expression, old)
         return f"({expression} is null or {_holds(number, new)})"
@@ -182,6 +159,15 @@ class PostgresDialect:
         """By way of the shortest text from a float: the cast to `numeric` drops digits."""
         source = _exact(expression, old) if self.kind(old) is ColumnKind.FLOAT else expression
         return f"cast({source} as {new})"
+
+    def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
+        """The new name stands alone."""
+        table = ".".join(self.quote(part) for part in (*path, old))
+        return f"alter table {table} rename to {self.quote(new)}"
+
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:
+        """`using` says what becomes of what is there."""
+        return f"alter table {table} alter column {column} type {type_name} using {value}"
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, infinite and far-off times, and types without a JSON form."""
@@ -196,7 +182,7 @@ class PostgresDialect:
                     f"exists (select 1 from unnest({expression}) u(v) where cast(v as text) in {_NOT_FINITE})"
                 )
             return f"cast({expression} as text) in {_NOT_FINITE}"
-        if kind in _TIMES:
+        if kind in TIMES:
             if is_list:
                 tests = self._far("v", kind)
                 return f"exists (select 1 from unnest({expression}) u(v) where {tests})"
@@ -208,10 +194,6 @@ class PostgresDialect:
         year = f"extract(year from {self.utc(expression, kind)})"
         far = f"{year} not between 1 and 9999"
         return f"(case when isfinite({expression}) then {far} else {expression} is not null end)"
-
-    def json(self, expression: str, column: Column) -> str:
-        """Write times as they are sent, all else with `to_json`."""
-        return f"coalesce({self.wire(expression, column, WireForm.JSON)}, 'null')"
 
     def json_text(self, expression: str) -> str:
         """`to_json`."""
@@ -249,7 +231,7 @@ class PostgresDialect:
             case ColumnKind.NESTED:
                 text = _minified(f"cast(to_jsonb({expression}) as text)")
                 inside = self.kind(column.type.removesuffix("[]"))
-                return _instants(text) if inside in _TIMES[1:] else text
+                return _instants(text) if inside in TIMES[1:] else text
             case _:
                 return f"cast(to_json({expression}) as text)"
 

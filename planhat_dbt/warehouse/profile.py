@@ -14,7 +14,7 @@ from planhat_dbt.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SUPPORTED: Final = ("duckdb", "postgres")
+SUPPORTED: Final = ("duckdb", "postgres", "snowflake")
 """Types of targets that can be opened."""
 _PLAIN: Final = frozenset(
     [
@@ -81,6 +81,8 @@ def data_source(target: Target) -> str:
     """Name the warehouse as OpenLineage does (its dbt integration, too), without any secret."""
     if isinstance(target, DuckDBTarget):
         return f"duckdb://{target.written.partition('?')[0]}"
+    if target.type == "snowflake":
+        return f"snowflake://{target.output.get('account')}"
     host = target.output.get("host") or "localhost"
     return f"{target.type}://{host}:{target.output.get('port') or 5432}"
 
@@ -212,7 +214,7 @@ def _target(name: str, output: Any, file: Path, project_dir: Path) -> Target:
     kind = output.get("type") if isinstance(output, dict) else None
     if kind not in SUPPORTED:
         raise UsageError(
-            f"Target {name!r} in {file} is of type {kind!r}; this version opens {' and '.join(SUPPORTED)}.",
+            f"Target {name!r} in {file} is of type {kind!r}; this version opens {', '.join(SUPPORTED)}.",
             hint="Name another target with --target.",
         )
     if kind == "duckdb":

@@ -1,4 +1,4 @@
-"""SQL that puts many texts together."""
+"""SQL that puts many texts together, and SQL whose percent signs must stay."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def concatenated(parts: Sequence[str]) -> str:
         return " || ".join(parts)
     middle = len(parts) // 2
     return f"({concatenated(parts[:middle])}) || ({concatenated(parts[middle:])})"
+
+
+def escaped(sql: str) -> str:
+    """Double the percent signs of a statement whose parameters a driver fills in for `%s`."""
+    return "%s".join(part.replace("%", "%%") for part in sql.split("%s"))

@@ -5,11 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 PROJECT = "shop"
 DBT_VERSION = "1.10.13"
+
+
+class Place(Protocol):
+    """Where dbt built the models."""
+
+    database: str
+
+    def relation(self, model: str) -> str:
+        """A model's name as dbt writes it."""
 
 
 @dataclass
@@ -63,10 +72,10 @@ def metadata(artifact: str, invocation_id: str, at: dt.datetime) -> dict[str, An
 
 
 def manifest(
-    models: Iterable[ModelNode], tests: Iterable[TestNode], database: str, invocation_id: str, at: dt.datetime
+    models: Iterable[ModelNode], tests: Iterable[TestNode], place: Place, invocation_id: str, at: dt.datetime
 ) -> dict[str, Any]:
     """`manifest.json`, v12."""
-    nodes = {m.unique_id: _model(m, database) for m in models} | {t.unique_id: _test(t) for t in tests}
+    nodes = {m.unique_id: _model(m, place) for m in models} | {t.unique_id: _test(t) for t in tests}
     empty: dict[str, Any] = {
         name: {}
         for name in ("sources", "macros", "docs", "exposures", "metrics", "groups", "selectors", "disabled")
@@ -79,10 +88,10 @@ def manifest(
     }
 
 
-def _model(model: ModelNode, database: str) -> dict[str, Any]:
+def _model(model: ModelNode, place: Place) -> dict[str, Any]:
     meta = {} if model.block is None else {"planhat": model.block}
     return {
-        "database": database,
+        "database": place.database,
         "schema": "main",
         "name": model.name,
         "resource_type": "model",
@@ -102,7 +111,7 @@ def _model(model: ModelNode, database: str) -> dict[str, Any]:
         },
         "meta": meta,
         "patch_path": f"{PROJECT}://models/schema.yml",
-        "relation_name": f'"{database}"."main"."{model.name}"',
+        "relation_name": place.relation(model.name),
         "depends_on": {"macros": [], "nodes": [f"model.{PROJECT}.{d}" for d in model.depends_on]},
         "access": "protected",
         "contract": {"enforced": False},

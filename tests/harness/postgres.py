@@ -88,7 +88,7 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=self._folder,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call, which allocates nothing
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one call, which allocates nothing
             **self._as,
         )
         give_up = time.monotonic() + 30
@@ -177,7 +177,8 @@ def server() -> PostgresServer:
     return started
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Let a started server end with the test run, also with one that is killed."""
     if hasattr(os, "uname") and os.uname().sysname == "Linux":
         ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG: a killed test run leaves no server
 

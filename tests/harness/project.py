@@ -104,7 +104,7 @@ class Project:
         ended = {m.unique_id: (statuses or {}).get(m.name, "success") for m in self.models.values()}
         ended |= {t.unique_id: t.status for t in tests}
         ended = {unique_id: status for unique_id, status in ended.items() if status}
-        manifest = artifacts.manifest(self.models.values(), tests, self.warehouse.database, invocation, now)
+        manifest = artifacts.manifest(self.models.values(), tests, self.warehouse, invocation, now)
         (self.target / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         results = artifacts.run_results(ended, args, invocation, now)
         (self.target / "run_results.json").write_text(json.dumps(results), encoding="utf-8")

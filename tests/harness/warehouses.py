@@ -63,6 +63,9 @@ class Warehouse(Protocol):
     def connect(self) -> contextlib.AbstractContextManager[Any]:
         """Connect; the connection has `execute` and `executemany` as DuckDB's."""
 
+    def relation(self, model: str) -> str:
+        """A model's name as dbt writes it."""
+
     def save(self) -> None:
         """Keep what it holds now."""
 
@@ -86,6 +89,9 @@ class DuckDBFile:
     @property
     def opened(self) -> DuckDBWarehouse:
         return DuckDBWarehouse(DuckDBTarget("dev", str(self.file), self.database), lock_wait=5.0)
+
+    def relation(self, model: str) -> str:
+        return f'"{self.database}"."main"."{model}"'
 
     def save(self) -> None:
         shutil.copyfile(self.file, self.file.with_suffix(".saved"))
@@ -150,6 +156,9 @@ class PostgresDatabase:
     def opened(self) -> PostgresWarehouse:
         adapter = Adapter(AdapterTarget("dev", "postgres", self.profile))
         return PostgresWarehouse(adapter.database, adapter.connect)
+
+    def relation(self, model: str) -> str:
+        return f'"{self.database}"."main"."{model}"'
 
     def save(self) -> None:
         self._saved = server().database(template=self.database)
@@ -233,6 +242,10 @@ def warehouse(directory: Path, on: str | None = None) -> Warehouse:
     """A new, empty warehouse."""
     if (on or ON) == "postgres":
         return PostgresDatabase()
+    if (on or ON) == "snowflake":
+        from harness.emulated import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
+
+        return SnowflakeDatabase()
     file = DuckDBFile(directory / f"{DATABASE}.duckdb")
     with file.connect():
         return file

@@ -1,0 +1,254 @@
+"""Snowflake: a connection made by the dbt adapter, spoken to through Snowflake's connector.
+
+Its transactions hold changes of rows only: whatever makes, alters or drops a table commits what came before. So a
+transaction begins with its first change of rows, and the scratch tables that are filled inside one are made before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from snowflake.connector.errors import Error
+
+from planhat_dbt.warehouse.error import WarehouseError
+from planhat_dbt.warehouse.port import Column, Row
+from planhat_dbt.warehouse.server import ServerSession, ServerWarehouse
+from planhat_dbt.warehouse.snowflake_dialect import SnowflakeDialect, folded, type_name, unquoted
+from planhat_dbt.warehouse.text import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_MISSING: Final = 2003
+"""Does not exist, or the role may not see it."""
+_DENIED: Final = 3001
+_OF_TABLES: Final = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
+_SETUP: Final = (
+    "alter session set timezone = 'UTC'",
+    "alter session set quoted_identifiers_ignore_case = false",
+)
+_LONGEST: Final = 300
+"""Characters of a message that are shown; it may go on with the statement."""
+
+
+@dataclass(slots=True)
+class SnowflakeConnection:
+    """A connection of the driver, and what of ours stands on it."""
+
+    driver: Any
+    prepared: bool = False
+    """Whether the scratch tables were made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The scratch tables that are filled inside transactions: name → column → type; and where they are made."""
+
+    schema: str
+    tables: Mapping[str, Mapping[str, str]]
+
+
+class SnowflakeSession(ServerSession):
+    """One connection in use."""
+
+    def __init__(self, connection: SnowflakeConnection, dialect: SnowflakeDialect, scratch: Scratch) -> None:
+        super().__init__(dialect)
+        self._connection = connection
+        self._scratch = scratch
+        self._begun = False
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Run one statement."""
+        if _OF_TABLES.match(sql):
+            self._commit()  # it would be, unsaid
+        elif self._depth and not self._begun:
+            self._run("begin")
+            self._begun = True
+        self._run(sql, parameters)
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Run a query with a small result."""
+        with self._told(), self._connection.driver.cursor() as cursor:
+            cursor.execute(*_bound(sql, parameters))
+            return [tuple(row) for row in cursor.fetchall()]
+
+    def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
+        """Hand out a large result in parts; the driver fetches it in parts, too."""
+        with self._told(), self._connection.driver.cursor() as cursor:
+            cursor.execute(sql)
+            while part := cursor.fetchmany(size):
+                yield [tuple(row) for row in part]
+
+    def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
+        """Fill a scratch table by rows."""
+        self._empty(name, columns)
+        self.insert(name, list(columns), list(zip(*lists, strict=True)))
+
+    def scratch(self, name: str, query: str) -> None:
+        """Keep a query's result until the session ends."""
+        if name in self._scratch.tables:
+            self._empty(name, self._scratch.tables[name])
+            self.execute(f"insert into {name} {query}")
+        else:
+            self._make(f"create or replace temporary table {name} as {query}")
+
+    def _empty(self, name: str, columns: Mapping[str, str]) -> None:
+        if name in self._scratch.tables:
+            self._prepare()
+            self.execute(f"delete from {name}")
+        else:
+            spelt = ", ".join(f"{self._dialect.quote(column)} {kind}" for column, kind in columns.items())
+            self._make(f"create or replace temporary table {name} ({spelt})")
+
+    def _make(self, sql: str) -> None:
+        if self._begun:
+            raise RuntimeError(f"a scratch table made inside a transaction would commit it: {sql[:60]}")
+        self._use_schema()
+        self._run(sql)
+
+    def _prepare(self) -> None:
+        """Make the scratch tables of transactions, once for a connection."""
+        if self._connection.prepared:
+            return
+        for name, columns in self._scratch.tables.items():
+            spelt = ", ".join(f"{self._dialect.quote(column)} {kind}" for column, kind in columns.items())
+            self._make(f"create temporary table if not exists {name} ({spelt})")
+        self._connection.prepared = True
+
+    def _use_schema(self) -> None:
+        # Scratch tables stand in the schema of the session: that of the state tables, where we may make some.
+        self._run(f"use schema {self._scratch.schema}")
+
+    def columns(self, relation: str) -> tuple[Column, ...] | None:
+        """Describe a table or view; None if it does not exist."""
+        try:
+            found = self.rows(f"describe table {relation}")
+        except WarehouseError as error:
+            if getattr(error.__cause__, "errno", None) == _MISSING:
+                return None
+            raise
+        return tuple(self._column(name, type_name(printed)) for name, printed, *_ in found)
+
+    def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
+        """Describe all tables of a schema, by name; empty if there is no such schema."""
+        rows = self.rows(
+            "select table_name, column_name, data_type, numeric_precision, numeric_scale "
+            f"from {self._dialect.quote(database)}.information_schema.columns "
+            f"where table_schema = {self._dialect.placeholder} order by table_name, ordinal_position",
+            [folded(schema)],
+        )
+        found: dict[str, list[Column]] = {}
+        for table, name, kind, precision, scale in rows:
+            printed = f"NUMBER({precision},{scale})" if kind == "NUMBER" else type_name(kind)
+            found.setdefault(folded(table), []).append(self._column(name, printed))
+        return {table: tuple(columns) for table, columns in found.items()}
+
+    def _column(self, name: str, printed: str) -> Column:
+        printed = "VARCHAR" if printed == "TEXT" else printed
+        return Column(folded(name), printed, self._dialect.kind(printed))
+
+    def lock(self, table: str) -> None:
+        """Change a row of `meta` that all runs share: there is no other lock, and a statement waits for it."""
+        self.execute(f"update {table} set setting = setting where setting = 'schema_version'")
+
+    def index(self, table: str, *columns: str) -> None:
+        """Nothing: Snowflake has none, and needs none."""
+
+    def wait_for_locks(self, seconds: float) -> None:
+        """Say how long statements wait for another session to let go of a table."""
+        self._run(f"alter session set lock_timeout = {max(int(seconds), 1)}")
+
+    def _begin(self) -> None:
+        """Later, with the first change of rows; until then scratch tables can be made."""
+        if self._scratch.tables and not self._connection.prepared:
+            with contextlib.suppress(WarehouseError):  # no schema yet: the first transactions make it
+                self._prepare()
+
+    def _commit(self) -> None:
+        if self._begun:
+            self._begun = False
+            self._run("commit")
+
+    def _rollback(self) -> None:
+        if self._begun:
+            self._begun = False
+            self._run("rollback")
+
+    def _run(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        with self._told(), self._connection.driver.cursor() as cursor:
+            cursor.execute(*_bound(sql, parameters))
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except Error as error:
+            raise _refusal(error) from error
+
+
+class SnowflakeWarehouse(ServerWarehouse[SnowflakeConnection, SnowflakeSession]):
+    """A Snowflake database."""
+
+    dialect = SnowflakeDialect()
+
+    def __init__(
+        self,
+        database: str,
+        connect: Callable[[], Any],
+        scratch: Mapping[str, Mapping[str, str]],
+        schema: str,
+        *,
+        lock_wait: float = 60.0,
+    ) -> None:
+        """Make one; nothing is connected yet.
+
+        Args:
+            database: Its name, as the profile has it.
+            connect: Makes a new connection; raises what tells why it cannot.
+            scratch: The scratch tables that are filled inside transactions.
+            schema: The schema of the state tables.
+            lock_wait: Seconds that a statement waits for another session to let go of a table.
+        """
+        super().__init__(unquoted(database), lambda: SnowflakeConnection(connect()), lock_wait=lock_wait)
+        quote = self.dialect.quote
+        self._scratch = Scratch(f"{quote(self.database)}.{quote(schema)}", scratch)
+
+    def _session(self, connection: SnowflakeConnection) -> SnowflakeSession:
+        return SnowflakeSession(connection, self.dialect, self._scratch)
+
+    def _set_up(self, connection: SnowflakeConnection) -> None:
+        session = self._session(connection)
+        for statement in _SETUP:
+            session.execute(statement)
+
+    def _answers(self, connection: SnowflakeConnection) -> bool:
+        try:
+            self._session(connection).rows("select 1")
+        except WarehouseError:
+            return False
+        return True
+
+    def _tidy(self, connection: SnowflakeConnection) -> bool:
+        return not connection.driver.is_closed()
+
+    def _close(self, connection: SnowflakeConnection) -> None:
+        with contextlib.suppress(Error):
+            connection.driver.close()
+
+
+def _bound(sql: str, parameters: Sequence[object]) -> tuple[Any, ...]:
+    return (escaped(sql), list(parameters)) if parameters else (sql,)
+
+
+def _refusal(error: Error) -> WarehouseError:
+    message = " ".join(str(error).split())[:_LONGEST]
+    hint = ""
+    if error.errno == _DENIED:
+        hint = (
+            "Let an owner run, for the role of the profile: grant usage, create schema on database …; "
+            "grant select on all tables in schema …; (state tables belong to the role that runs planhat-dbt)"
+        )
+    return WarehouseError(message, hint=hint)

@@ -1,0 +1,152 @@
+"""An emulated Snowflake of the tests' own: fakesnow's server as a process, spoken to through Snowflake's connector.
+
+Tests speak DuckDB's SQL, which is translated. As with dbt on Snowflake, names are not quoted: they are kept in capitals.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import snowflake.connector
+import sqlglot
+from sqlglot import exp
+
+from harness.postgres import die_with_parent
+from planhat_dbt.state.scratch import scratch_tables
+from planhat_dbt.warehouse.dbt_adapter import Adapter
+from planhat_dbt.warehouse.profile import AdapterTarget
+from planhat_dbt.warehouse.snowflake import SnowflakeSession, SnowflakeWarehouse
+
+SCHEMA: Final = "analytics"
+_SERVER: Final = Path(__file__).with_name("fakesnow_server.py")
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_LISTS: Final = re.compile(r"\bARRAY\([^()]*\)|\bARRAY\(OBJECT\([^()]*\)\)")
+_OBJECTS: Final = re.compile(r"\b(OBJECT|MAP)\([^()]*(\([^()]*\)[^()]*)*\)")
+_BOUND: Final = re.compile(r"^(insert into .*?) values \(((?:\?, )*\?)\)$", re.IGNORECASE | re.DOTALL)
+_MADE = count(1)
+
+
+@cache
+def port() -> int:
+    """The port of this test process's server."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        number = int(found.getsockname()[1])
+    process = subprocess.Popen(
+        [sys.executable, _SERVER, str(number)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - one call, which allocates nothing
+    )
+    atexit.register(process.kill)
+    give_up = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", number), timeout=1):
+            return number
+        assert process.poll() is None
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+class SnowflakeDatabase:
+    """A database of the emulator; dbt's schema is `analytics`."""
+
+    session = SnowflakeSession
+
+    def __init__(self) -> None:
+        self.database = f"shop_{next(_MADE)}"
+        self._connection = snowflake.connector.connect(
+            **{k: v for k, v in self.profile.items() if k not in ("type", "threads")}
+        )
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        return {
+            "type": "snowflake",
+            "account": "emulated",
+            "host": "127.0.0.1",
+            "port": port(),
+            "protocol": "http",
+            "user": "planhat",
+            "password": "not-a-secret-but-looked-for",
+            "database": self.database,
+            "schema": SCHEMA,
+            "threads": 1,
+        }
+
+    @property
+    def opened(self) -> SnowflakeWarehouse:
+        adapter = Adapter(AdapterTarget("dev", "snowflake", self.profile))
+        scratch = scratch_tables(SnowflakeWarehouse.dialect)
+        return SnowflakeWarehouse(adapter.database, adapter.connect, scratch, "planhat_sync")
+
+    def relation(self, model: str) -> str:
+        """A model's name as dbt writes it."""
+        return f"{self.database}.{SCHEMA}.{model}"
+
+    def save(self) -> None:
+        raise NotImplementedError("fakesnow keeps no copies")
+
+    restore = save
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Translated]:
+        with self._connection.cursor() as cursor:
+            yield Translated(cursor)
+
+
+class Translated:
+    """A Snowflake cursor that takes DuckDB's statements, and answers as DuckDB's connection."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, parameters: Any = None) -> Any:
+        """Run statements, translated."""
+        if parameters:
+            return self._cursor.execute(_filled(sql, parameters), [_simple(p) for p in parameters])
+        for statement in translated(sql):
+            self._cursor.execute(statement)
+        return self._cursor
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement for many rows."""
+        for row in rows:
+            self.execute(sql, row)
+
+
+def _filled(sql: str, parameters: Sequence[object]) -> str:
+    """A statement with marks of the driver; lists and structs go in as JSON."""
+    if found := _BOUND.match(sql):
+        marks = ["parse_json(%s)" if isinstance(p, list | tuple | dict) else "%s" for p in parameters]
+        return f"{translated(found[1] + ' select 1')[0].removesuffix(' SELECT 1')} select {', '.join(marks)}"
+    return translated(sql)[0].replace("?", "%s")
+
+
+def _simple(value: object) -> object:
+    return json.dumps(value, default=str) if isinstance(value, list | tuple | dict) else value
+
+
+@lru_cache(maxsize=4096)
+def translated(sql: str) -> tuple[str, ...]:
+    """A statement in Snowflake's words."""
+    statements = [e.transform(_folded).sql("snowflake") for e in sqlglot.parse(sql, read="duckdb") if e]
+    return tuple(_OBJECTS.sub("OBJECT", _LISTS.sub("ARRAY", s)) for s in statements)
+
+
+def _folded(node: Any) -> Any:
+    if isinstance(node, exp.Identifier) and node.quoted and _PLAIN.fullmatch(node.this):
+        return exp.to_identifier(node.this.upper(), quoted=True)
+    return node
