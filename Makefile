@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types contract unit unit-postgres bench crash-matrix fault-matrix format clean
+.PHONY: help install demo test test-all lint types contract unit unit-postgres unit-snowflake bench crash-matrix fault-matrix format clean
 
 help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
@@ -52,6 +52,22 @@ unit: $(READY)
 unit-postgres: $(READY)
 	PLANHAT_DBT_TEST_ON=postgres $(BIN)/pytest -n auto tests/run tests/conformance tests/crash tests/faults \
 	  tests/core/test_machine.py tests/core/test_items.py
+
+# An emulator answers Snowflake's own connector. It wants other versions of some packages: an environment of its own.
+SNOWFLAKE := .venv-snowflake
+EMULATOR := 'fakesnow[server]==0.12.1' dbt-snowflake==1.12.4 snowflake-connector-python==4.8.1 duckdb==2.0.1 sqlglot==30.22.0
+
+$(SNOWFLAKE)/.ready: pyproject.toml constraints.txt
+	@echo "Installing into $(SNOWFLAKE) …"
+	@$(PYTHON) -m venv $(SNOWFLAKE)
+	@grep -vE '^(duckdb|sqlglot|certifi)==' constraints.txt > $(SNOWFLAKE)/constraints.txt
+	@$(SNOWFLAKE)/bin/python -m pip install --quiet --disable-pip-version-check -c $(SNOWFLAKE)/constraints.txt \
+	  -e '.[dev]' $(EMULATOR)
+	@touch $@
+
+unit-snowflake: $(SNOWFLAKE)/.ready
+	PLANHAT_DBT_TEST_ON=snowflake $(SNOWFLAKE)/bin/pytest -n auto --timeout 600 -W ignore::DeprecationWarning \
+	  tests/on_snowflake tests/run tests/conformance
 
 # The page is written whatever came of it: it tells of faults, too.
 crash-matrix: $(READY)

@@ -1,4 +1,4 @@
-"""Which tests run where: `PLANHAT_DBT_TEST_ON=postgres` puts every project of the tests on PostgreSQL."""
+"""Which tests run where: `PLANHAT_DBT_TEST_ON=postgres` or `snowflake` puts every project of the tests there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mark = item.get_closest_marker("duckdb")
         if mark and ON != "duckdb":
             item.add_marker(pytest.mark.skip(reason=mark.args[0] if mark.args else "of DuckDB"))
+        mark = item.get_closest_marker("not_emulated")
+        if mark and ON == "snowflake":
+            item.add_marker(pytest.mark.skip(reason=f"the emulator of Snowflake: {mark.args[0]}"))
 
 
 def pytest_xdist_auto_num_workers() -> int:

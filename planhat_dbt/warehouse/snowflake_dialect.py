@@ -23,7 +23,6 @@ _NUMBER: Final = re.compile(r"NUMBER\(\d+, ?(\d+)\)")
 _DOCUMENTS: Final = (ColumnKind.JSON, ColumnKind.NESTED)
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _NOT_FINITE: Final = "(cast('NaN' as float), cast('inf' as float), cast('-inf' as float))"
-_INSTANT: Final = """'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"'"""
 
 
 def folded(name: str) -> str:
@@ -178,7 +177,7 @@ class SnowflakeDialect(AnsiDialect):
             case WireForm.KEY:
                 return self.key_text(expression, column)
             case WireForm.INSTANT:
-                return f"to_char({self.utc(expression, column.kind)}, {_INSTANT})"
+                return _instant(self.utc(expression, column.kind))
             case WireForm.DAY_NUMBER:
                 day = f"cast({self.utc(expression, column.kind)} as date)"
                 return f"datediff('day', cast('1970-01-01' as date), {day})"
@@ -195,8 +194,12 @@ class SnowflakeDialect(AnsiDialect):
         if kind in (*NUMBERS, ColumnKind.BOOLEAN):
             return f"cast({expression} as varchar)"
         if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
-            return f"""'"' || to_char({self.utc(expression, kind)}, {_INSTANT}) || '"'"""
+            return f"""'"' || {_instant(self.utc(expression, kind))} || '"'"""
         return f"to_json(to_variant({self._text(expression, kind)}))"
+
+
+def _instant(utc: str) -> str:
+    return f"""to_char({utc}, 'YYYY-MM-DD"T"HH24:MI:SS.FF3') || 'Z'"""
 
 
 def _trimmed(text: str) -> str:

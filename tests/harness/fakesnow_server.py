@@ -18,7 +18,7 @@ _FORMATS: Final = {
     "YYYY-MM-DD": "%Y-%m-%d",
     "HH24:MI:SS.FF9": "%H:%M:%S.%n",
     "YYYY-MM-DD HH24:MI:SS.FF9": "%Y-%m-%d %H:%M:%S.%n",
-    'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"': "%Y-%m-%dT%H:%M:%S.%gZ",
+    'YYYY-MM-DD"T"HH24:MI:SS.FF3': "%Y-%m-%dT%H:%M:%S.%g",
 }
 
 
@@ -32,7 +32,10 @@ def completed(node: Any) -> Any:
         return exp.Cast(this=exp.Paren(this=digits), to=exp.DataType.build("bigint"))
     moment = node.this
     if given.name == "HH24:MI:SS.FF9":
-        moment = exp.Add(this=exp.Cast(this=exp.Literal.string("1970-01-01"), to=exp.DataType.build("date")), expression=moment)
+        moment = exp.Add(
+            this=exp.Cast(this=exp.Literal.string("1970-01-01"), to=exp.DataType.build("date")),
+            expression=moment,
+        )
     return exp.Anonymous(this="strftime", expressions=[moment, exp.Literal.string(_FORMATS[given.name])])
 
 
