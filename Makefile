@@ -13,7 +13,7 @@ help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
 	@echo "make test      lint, types, import contract, all tests"
 	@echo "make test-all  the same, and all that run on DuckDB once more on PostgreSQL (twenty minutes)"
-	@echo "make bench     measure it beside a hand-made script (about ten minutes)"
+	@echo "make bench     measure it beside hand-made scripts (about twenty minutes)"
 	@echo "make crash-matrix  kill a sync at every point; make fault-matrix  every fault at every call"
 	@echo "make format    format the code"
 	@echo "make clean     remove everything that was built"

@@ -21,15 +21,19 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import data, project
+from benchmarks import project
 from benchmarks.cases import CASES, Case
 from benchmarks.measure import Measured, measure
+from benchmarks.warehouses import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from benchmarks.warehouses import Warehouse
 
 RESULTS = Path(__file__).parent / "results.md"
 OURS, THEIRS = "planhat-dbt", "script"
+TITLES = {"duckdb": "DuckDB", "postgres": "PostgreSQL"}
 HEAD = ("case", "who", "wall s", "ratio", "CPU s", "peak MiB", "calls", "rows", "MB sent")
 
 
@@ -55,45 +59,42 @@ class Line:
 
 
 class Side:
-    """One contestant: a folder with its own copy of the data, and a stub of its own."""
+    """One contestant: a folder and a warehouse with its own copy of the data, and a stub of its own."""
 
-    def __init__(self, who: str, folder: Path, url: str) -> None:
+    def __init__(self, who: str, folder: Path, warehouse: Warehouse, url: str) -> None:
         self.who = who
-        self.folder = folder
-        self.file = folder / "bench.duckdb"
+        self._folder = folder
+        self._warehouse = warehouse
         self._client = httpx.Client(base_url=url)
         self._url = url
 
-    def start_over(self, seed: Path) -> None:
+    def start_over(self) -> None:
         """Begin with fresh data and a stub that knows nothing."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        shutil.copyfile(seed, self.file)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        self._warehouse.start_over()
         self._client.post("/-/reset?keys=1").raise_for_status()
 
     def run(self, case: Case) -> tuple[Measured, dict[str, int]]:
         """Change the data as the case says, then measure one sync."""
-        data.run(self.file, *case.statements)
-        output = {"type": "duckdb", "path": str(self.file)}
-        project.write(self.folder, output, {case.model: case.block()}, self.file.stem, "main")
+        place = self._warehouse
+        place.run(*case.statements)
+        project.write(self._folder, place.output, {case.model: case.block()}, place.database, place.schema)
         self._client.post("/-/reset").raise_for_status()
-        measured = measure(self._command(case), self._environ(), self.folder / "log.txt")
+        measured = measure(self._command(case), self._environ(), self._folder / "log.txt")
         counts = self._client.get("/-/counts").json()
-        need = case.calls(self._rows(case))
+        # The removed rows are gone by now: 1 M rows of before count.
+        need = case.calls(round(place.rows(case.model), -3))
         if not need <= counts["calls"] <= need + 2 + need // 100:
             raise RuntimeError(f"{case.name} by {self.who}: {counts['calls']} calls, {need} are needed")
         return measured, counts
 
-    def _rows(self, case: Case) -> int:
-        with duckdb.connect(str(self.file), read_only=True) as connection:
-            found = connection.execute(f"select count(*) from {case.model}").fetchone()
-        # The removed rows are gone by now: 1 M rows of before count.
-        return round(found[0], -3) if found else 0
-
     def _command(self, case: Case) -> Sequence[str]:
         if self.who == THEIRS:
-            return (sys.executable, "-m", "benchmarks.reference", str(self.file), self._url, case.script)
-        place = ("--project-dir", str(self.folder), "--profiles-dir", str(self.folder))
+            kind = self._warehouse.output["type"]
+            script = "benchmarks.reference" if kind == "duckdb" else f"benchmarks.reference_{kind}"
+            return (sys.executable, "-m", script, self._warehouse.address, self._url, case.script)
+        place = ("--project-dir", str(self._folder), "--profiles-dir", str(self._folder))
         return (sys.executable, "-m", "planhat_dbt", "sync", *place)
 
     def _environ(self) -> dict[str, str]:
@@ -121,21 +122,23 @@ def stub() -> Iterator[str]:
         process.wait()
 
 
-def run_all(rows: int, repeats: int, only: str = "") -> list[Line]:
+def run_all(rows: int, repeats: int, only: str = "", on: str = "duckdb") -> list[Line]:
     """Run every case for both sides, by turns, and take the medians."""
     cases = [c for c in CASES if only in c.name] if only else list(CASES)
     found: dict[tuple[str, str], list[tuple[Measured, dict[str, int]]]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="planhat-dbt-bench-") as name, stub() as ours, stub() as theirs:
         folder = Path(name)
-        seed = folder / "seed.duckdb"
-        data.run(seed, data.ACCOUNTS.format(rows=rows), data.POINTS.format(rows=rows))
-        sides = (Side(OURS, folder / "ours", ours), Side(THEIRS, folder / "theirs", theirs))
-        for repeat in range(repeats):
-            for side in sides:
-                side.start_over(seed)
-            for case in cases:
-                for side in sides if repeat % 2 else reversed(sides):
-                    found[case.name, side.who].append(side.run(case))
+        with KINDS[on](folder, rows, "ours", "theirs") as (our_place, their_place):
+            sides = (
+                Side(OURS, folder / "ours", our_place, ours),
+                Side(THEIRS, folder / "theirs", their_place, theirs),
+            )
+            for repeat in range(repeats):
+                for side in sides:
+                    side.start_over()
+                for case in cases:
+                    for side in sides if repeat % 2 else reversed(sides):
+                        found[case.name, side.who].append(side.run(case))
     return list(_lines(cases, found))
 
 
@@ -153,8 +156,8 @@ def _lines(
             yield Line(case.name, who, median[who], found[case.name, who][-1][1], ratio)
 
 
-def as_markdown(lines: Sequence[Line], rows: int, repeats: int) -> str:
-    """The page `results.md`."""
+def as_markdown(tables: Mapping[str, Sequence[Line]], rows: int, repeats: int) -> str:
+    """The page `results.md`: warehouse → its lines."""
     machine = f"DuckDB {duckdb.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores"
     told = [
         "# Benchmark",
@@ -163,11 +166,16 @@ def as_markdown(lines: Sequence[Line], rows: int, repeats: int) -> str:
             f"{rows:,} rows, medians of {repeats}; {machine}. Made by `make bench`; the cases are told in "
             "[docs/performance.md](../docs/performance.md)."
         ),
-        "",
-        "| " + " | ".join(HEAD) + " |",
-        "|" + "---|" * len(HEAD),
-        *("| " + " | ".join(line.cells()) + " |" for line in lines),
     ]
+    for on, lines in tables.items():
+        told += [
+            "",
+            f"## {TITLES[on]}",
+            "",
+            "| " + " | ".join(HEAD) + " |",
+            "|" + "---|" * len(HEAD),
+            *("| " + " | ".join(line.cells()) + " |" for line in lines),
+        ]
     return "\n".join(told) + "\n"
 
 
@@ -177,15 +185,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of each model (default: 1 M)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each case (default: 5)")
     parser.add_argument("--only", default="", help="only cases whose name has this in it")
+    parser.add_argument("--on", choices=tuple(KINDS), help="only on this warehouse")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
     given = parser.parse_args(arguments)
-    lines = run_all(given.rows, given.repeats, given.only)
-    table = Table(*HEAD, title=f"{given.rows:,} rows, medians of {given.repeats}")
-    for line in lines:
-        table.add_row(*line.cells())
-    Console().print(table)
+    tables = {}
+    for on in (given.on,) if given.on else KINDS:
+        tables[on] = run_all(given.rows, given.repeats, given.only, on)
+        table = Table(*HEAD, title=f"{TITLES[on]}: {given.rows:,} rows, medians of {given.repeats}")
+        for line in tables[on]:
+            table.add_row(*line.cells())
+        Console().print(table)
     if given.write:
-        RESULTS.write_text(as_markdown(lines, given.rows, given.repeats), encoding="utf-8")
+        RESULTS.write_text(as_markdown(tables, given.rows, given.repeats), encoding="utf-8")
 
 
 if __name__ == "__main__":

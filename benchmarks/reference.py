@@ -64,7 +64,7 @@ async def accounts(db: duckdb.DuckDBPyConnection, client: httpx.AsyncClient, *, 
         answer.raise_for_status()
         ids.extend((k["externalId"], k["_id"]) for k in orjson.loads(answer.content)["insertsKeys"])
 
-    await _windows(_cursor(db), put)
+    await windows(_cursor(db), put)
     db.execute("begin")
     keys, new = [k for k, _ in ids], [i for _, i in ids]
     db.execute("create or replace temp table ids as select unnest(?) as key, unnest(?) as id", [keys, new])
@@ -72,7 +72,7 @@ async def accounts(db: duckdb.DuckDBPyConnection, client: httpx.AsyncClient, *, 
     db.execute(
         "insert into state_accounts select p.key, p.hash, coalesce(p.id, i.id) from plan p left join ids i using (key)"
     )
-    await _delete(client, [record_id for _, record_id in gone])
+    await delete(client, [record_id for _, record_id in gone])
     db.execute(
         "delete from state_accounts s where not exists (select 1 from accounts where account_id = s.key)"
     )
@@ -97,11 +97,12 @@ async def points(db: duckdb.DuckDBPyConnection, client: httpx.AsyncClient) -> No
         body = "[" + ",".join(row[1] for row in rows) + "]"
         (await client.post("/dimensiondata/tenant", content=body.encode())).raise_for_status()
 
-    await _windows(_cursor(db), post)
+    await windows(_cursor(db), post)
     db.execute("insert into state_points select key from plan")
 
 
-async def _windows(cursor: Any, send: Any) -> None:
+async def windows(cursor: Any, send: Any) -> None:
+    """Send what a cursor gives, batch by batch, a few at once."""
     under_way: set[asyncio.Task[None]] = set()
     while rows := cursor.fetchmany(BATCH):
         if len(under_way) >= IN_FLIGHT:
@@ -113,7 +114,8 @@ async def _windows(cursor: Any, send: Any) -> None:
     await asyncio.gather(*under_way)
 
 
-async def _delete(client: httpx.AsyncClient, ids: list[str]) -> None:
+async def delete(client: httpx.AsyncClient, ids: list[str]) -> None:
+    """Delete records, many at once, as fast as Planhat allows."""
     turn = asyncio.Semaphore(DELETES_IN_FLIGHT)
     started = time.monotonic()
 

@@ -50,17 +50,34 @@ _COUNTED: Final = {
 }
 
 
-@dataclass(slots=True)
-class _Flight:
-    """A window that is marked as being sent, until it is recorded."""
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A window that is read and encoded."""
 
     window: Window
     batches: list[Batch]
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A window whose calls are under way, until it is recorded."""
+
+    loaded: _Loaded
     calls: Future[list[BatchOutcome]]
     outcomes: list[BatchOutcome] = field(default_factory=list)
     again: tuple[int, ...] = ()
     """Plan rows whose record was gone, and that are sent whole."""
     landed: bool = False
+
+    @property
+    def window(self) -> Window:
+        """Its batches' numbers."""
+        return self.loaded.window
+
+    @property
+    def batches(self) -> list[Batch]:
+        """Its batches."""
+        return self.loaded.batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +152,15 @@ class _Deliverer:
             try:
                 while flights or self._goes_on(left):
                     loaded = self._load(left, size, phase) if self._goes_on(left) else None
+                    self._write(flights, loaded)
                     self._land(flights, phase)
-                    if loaded and not self._breaker.open:
-                        flights.append(self._launch(*loaded, phase, sender))
-                        left = Window(flights[-1].window.last + 1, left.last)
+                    if loaded and self._sets_out(loaded):
+                        flights.append(_Flight(loaded, sender.submit(phase.courier, loaded.batches)))
+                        left = Window(loaded.window.last + 1, left.last)
                         size = min(2 * size, phase.largest)
                     if not phase.overlaps:
                         self._land(flights, phase)
-                    if flights and flights[0].landed:
-                        self._record(flights[0])
-                        flights.popleft()
+                        self._write(flights)
             except PlanhatDbtError as error:
                 self._rescue(flights, error)
         return left
@@ -152,19 +168,37 @@ class _Deliverer:
     def _goes_on(self, left: Window) -> bool:
         return left.first <= left.last and not self._breaker.open
 
-    def _load(self, left: Window, size: int, phase: Phase) -> tuple[Window, list[Batch]]:
+    def _load(self, left: Window, size: int, phase: Phase) -> _Loaded:
         with self._desk.context.warehouse.open() as session:
             return self._read(session, left, size, phase)
 
-    def _launch(
-        self, window: Window, batches: list[Batch], phase: Phase, sender: ThreadPoolExecutor
-    ) -> _Flight:
-        """Say that a window may reach Planhat from now on, then send it."""
+    def _write(self, flights: deque[_Flight], loaded: _Loaded | None = None) -> None:
+        """Record what has landed, and say that the window just read may reach Planhat from now on: one commit."""
+        landed = flights[0] if flights and flights[0].landed else None
+        if landed is None and loaded is None:
+            return
         desk = self._desk
         with desk.context.warehouse.open() as session, session.transaction():
-            desk.lease.check(session)  # recording renews it
-            desk.journal.mark_sending(session, self._compared.sync.name, window)
-        return _Flight(window, batches, sender.submit(phase.courier, batches))
+            if landed:
+                desk.lease.renew(session)
+                self._record(session, landed)
+            else:
+                desk.lease.check(session)
+            if loaded:
+                desk.journal.mark_sending(session, self._compared.sync.name, loaded.window)
+        if landed:
+            self._add_up(landed.batches, landed.outcomes)
+            flights.popleft()
+
+    def _sets_out(self, loaded: _Loaded) -> bool:
+        """Whether a window that is marked may still be sent; if not, take the mark back."""
+        if not self._breaker.open:
+            return True
+        desk = self._desk
+        with desk.context.warehouse.open() as session, session.transaction():
+            desk.lease.check(session)
+            desk.journal.mark_planned(session, self._compared.sync.name, loaded.window)
+        return False
 
     def _land(self, flights: deque[_Flight], phase: Phase) -> None:
         """Wait for the outcome of the first window under way."""
@@ -205,7 +239,7 @@ class _Deliverer:
             key_since=mapping.key_since,
         )
 
-    def _read(self, session: Session, left: Window, most: int, phase: Phase) -> tuple[Window, list[Batch]]:
+    def _read(self, session: Session, left: Window, most: int, phase: Phase) -> _Loaded:
         """Encode as many of the next batches as a window may hold, at least one."""
         last = min(left.first + most - 1, left.last)
         batches: list[Batch] = []
@@ -221,7 +255,7 @@ class _Deliverer:
             size += sum(sizes)
             batches += read
             number = part.last + 1
-        return Window(left.first, number - 1), batches
+        return _Loaded(Window(left.first, number - 1), batches)
 
     def _encoded(self, session: Session, part: Window) -> list[Batch]:
         """Encode a span: in the warehouse what is plain, here what is not."""
@@ -266,15 +300,10 @@ class _Deliverer:
         second = {outcome.batch: outcome for outcome in courier(batches)}
         flight.outcomes = [_merged(o, second[o.batch]) if o.batch in second else o for o in flight.outcomes]
 
-    def _record(self, flight: _Flight) -> None:
-        desk, learnt = self._desk, self._learnt(flight)
-        with desk.context.warehouse.open() as session, session.transaction():
-            desk.lease.renew(session)
-            record_window(
-                session, desk.journal, desk.tables, self._compared.bound, learnt, desk.context.all_syncs
-            )
-            desk.log.write_requests(session, desk.take_requests(flight.window.last))
-        self._add_up(flight.batches, flight.outcomes)
+    def _record(self, session: Session, flight: _Flight) -> None:
+        desk, bound = self._desk, self._compared.bound
+        record_window(session, desk.journal, desk.tables, bound, self._learnt(flight), desk.context.all_syncs)
+        desk.log.write_requests(session, desk.take_requests(flight.window.last))
 
     def _hold(self, window: Window) -> None:
         """Enter what is left of a phase as held: planned, not sent, found again by the next run."""

@@ -287,10 +287,10 @@ class Run:
 
         stopped_by: PlanhatDbtError | None = None
         release = partial(self._context.warehouse.release, after=_SHORT_CALL)
+        settings = self._context.settings
+        times = (settings.lease_seconds, settings.duckdb_lock_wait)
         with (
-            Heartbeat(
-                self._context.warehouse, self._lease, self._context.settings.lease_seconds
-            ) as heartbeat,
+            Heartbeat(self._context.warehouse, self._lease, *times, self.stop) as heartbeat,
             PlanhatClient(
                 endpoint, client_settings, self._book.note, before_call=release, stop=self.stop
             ) as client,
@@ -304,7 +304,7 @@ class Run:
                 client,
                 self._book.take,
                 self._book.enter,
-                lambda: self.stop.is_set() or heartbeat.lost,
+                lambda: self.stop.is_set() or not heartbeat.holds(),
                 self._pause,
                 release,
                 Lookups(self._tables, self._run_id),

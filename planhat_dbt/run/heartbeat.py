@@ -7,6 +7,7 @@ for longer than a lease holds; a run on another machine would take it over.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Self
 
 from planhat_dbt.errors import PlanhatDbtError, RefusedError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _BEATS: Final = 3
 """Renewals within the time that a lease holds."""
+_LOOK_AGAIN: Final = 0.05
+"""Seconds between two looks at a warehouse that is busy."""
 _SOON: Final = 10
 """A beat that found the warehouse busy is tried again after so small a part of the time between two."""
 
@@ -26,17 +29,23 @@ _SOON: Final = 10
 class Heartbeat:
     """A thread that renews the lease of one run whenever nothing else has for a while; a context manager."""
 
-    def __init__(self, warehouse: Warehouse, lease: Lease, seconds: float) -> None:
+    def __init__(
+        self, warehouse: Warehouse, lease: Lease, seconds: float, patience: float, stop: threading.Event
+    ) -> None:
         """Make a heartbeat.
 
         Args:
             warehouse: Where the lease is kept.
             lease: The run's.
             seconds: How long it holds without renewal.
+            patience: Seconds to wait for a warehouse that others keep, before it is no use to go on.
+            stop: Set to end all waits.
         """
         self._warehouse = warehouse
         self._lease = lease
         self._interval = seconds / _BEATS
+        self._patience = patience
+        self._stop = stop
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="planhat-dbt-lease", daemon=True)
         self.lost = False
@@ -52,6 +61,19 @@ class Heartbeat:
         self._end.set()
         self._thread.join()
 
+    def holds(self) -> bool:
+        """Whether this run may go on sending; asked before each batch.
+
+        A machine that slept wakes with a lease that has run out, and does not know who has begun meanwhile: it looks.
+        """
+        if self.lost or not self._lease.overdue:
+            return not self.lost
+        give_up = time.monotonic() + self._patience
+        while not self._renewed(busy=True):
+            if time.monotonic() > give_up or self._stop.wait(_LOOK_AGAIN):
+                return False
+        return not self.lost
+
     def _beat(self) -> None:
         wait = self._interval
         while not self.lost and not self._end.wait(wait):
@@ -61,11 +83,12 @@ class Heartbeat:
             else:
                 wait = self._interval if self._renewed() else self._interval / _SOON
 
-    def _renewed(self) -> bool:
+    def _renewed(self, *, busy: bool = False) -> bool:
+        """Try to renew; `busy` is the answer where a session is open, which renews the lease when it writes."""
         try:
             with self._warehouse.spare() as session:
                 if session is None:
-                    return False
+                    return busy
                 with session.transaction():
                     self._lease.renew(session)
         except RefusedError:

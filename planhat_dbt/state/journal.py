@@ -181,9 +181,15 @@ class Journal:
 
     def mark_sending(self, session: Session, sync: str, window: Window) -> None:
         """Say before the first call that these batches may reach Planhat from now on."""
+        self._mark(session, sync, window, f"state = 'sending', sent_at = {self._tables.moment(utc_now())}")
+
+    def mark_planned(self, session: Session, sync: str, window: Window) -> None:
+        """Take `mark_sending` back: nothing was sent, nor will be."""
+        self._mark(session, sync, window, "state = 'planned', sent_at = null")
+
+    def _mark(self, session: Session, sync: str, window: Window, what: str) -> None:
         session.execute(
-            f"update {self._tables.batches} set state = 'sending', sent_at = {self._tables.moment(utc_now())} "
-            f"where {self._of(sync)} "
+            f"update {self._tables.batches} set {what} where {self._of(sync)} "
             f"and batch between {window.first} and {window.last}"
         )
 

@@ -62,8 +62,8 @@ class Lease:
     def __init__(self, tables: StateTables, run_id: str, command: str, seconds: float) -> None:
         self._tables = tables
         self._seconds = seconds
-        self._renewed_at = time.monotonic()
-        now = utc_now()
+        self._renewed_at, self._renewed = time.monotonic(), utc_now()
+        now = self._renewed
         self._holder = Holder(
             run_id=run_id,
             host=socket.gethostname(),
@@ -78,6 +78,11 @@ class Lease:
     def seconds_since_renewal(self) -> float:
         """How long ago the lease was taken or renewed."""
         return time.monotonic() - self._renewed_at
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it has run out by this machine's clock: a run elsewhere may have taken over since."""
+        return utc_now() > self._renewed + dt.timedelta(seconds=self._seconds)
 
     def take(self, session: Session) -> None:
         """Take the lease.
@@ -122,7 +127,7 @@ class Lease:
             f"update {meta} set value = {mark}, updated_at = {mark} where setting = '{_SETTING}'",
             [self._value(), utc_now()],
         )
-        self._renewed_at = time.monotonic()
+        self._renewed_at, self._renewed = time.monotonic(), utc_now()
 
     def give_back(self, session: Session) -> None:
         """End the lease, if it is still ours."""
@@ -147,7 +152,7 @@ class Lease:
         session.execute(
             f"insert into {meta} values ('{_SETTING}', {mark}, {mark})", [self._value(), utc_now()]
         )
-        self._renewed_at = time.monotonic()
+        self._renewed_at, self._renewed = time.monotonic(), utc_now()
 
 
 def _exists(pid: int) -> bool:

@@ -14,9 +14,9 @@ from benchmarks.__main__ import OURS, THEIRS, as_markdown, run_all
 ROWS = 6000
 
 
-@pytest.fixture(scope="module")
-def lines() -> list:
-    return run_all(ROWS, repeats=1)
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def lines(request: pytest.FixtureRequest) -> list:
+    return run_all(ROWS, repeats=1, on=request.param)
 
 
 def test_every_case_runs_for_both_sides(lines: list) -> None:
@@ -34,6 +34,6 @@ def test_nothing_changed_makes_no_call(lines: list) -> None:
 
 
 def test_the_page_has_a_line_for_each(lines: list) -> None:
-    page = as_markdown(lines, ROWS, 1)
+    page = as_markdown({"duckdb": lines}, ROWS, 1)
     assert page.count("| planhat-dbt |") == page.count("| script |") == 5
     assert all(0 < line.measured.wall < 120 and line.measured.peak > 20 for line in lines)

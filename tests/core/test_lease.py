@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import time
 
 import orjson
 import pytest
@@ -76,6 +77,17 @@ def test_renewing_prolongs_it(state):
     edit(bench, session, until=later(-1))
     one.renew(session)
     assert holder(bench, session)["until"] > later(30)
+
+
+def test_it_is_overdue_when_nobody_renewed_it_in_time(state):
+    bench, session = state
+    held = lease(bench, "one", seconds=0.2)
+    held.take(session)
+    assert not held.overdue
+    time.sleep(0.25)
+    assert held.overdue
+    held.renew(session)
+    assert not held.overdue
 
 
 def test_a_check_writes_nothing_and_sees_that_another_run_took_over(state):

@@ -121,11 +121,12 @@ class DuckDBFile:
         while True:
             try:
                 connection.execute(f"attach '{path}' as \"{self.database}\"")
-                return
             except duckdb.IOException:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(0.02)
+            else:
+                return
 
 
 @cache

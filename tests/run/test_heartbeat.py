@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -72,7 +73,8 @@ def test_a_file_that_others_hold_costs_nothing_but_beats(
     project.quiet()
 
 
-def test_a_run_that_lost_it_sends_nothing_more(project: Project) -> None:
+@pytest.mark.parametrize("asleep", [False, True])
+def test_a_run_that_lost_it_sends_nothing_more(project: Project, *, asleep: bool) -> None:
     project.settings(lease_seconds=LEASE, read_timeout=20, batch_rows=1)
     block = {"object": "company", "match": {"externalId": "id"}, "fields": {"name": "name"}}
     project.model(
@@ -83,6 +85,10 @@ def test_a_run_that_lost_it_sends_nothing_more(project: Project) -> None:
     project.wait_for_calls(1, process)
     taker = {**lease(project), "run_id": "another", "host": "elsewhere", "until": "2999-01-01 00:00:00.000"}
     project.sql(f"update planhat_sync.meta set value = '{json.dumps(taker)}' where setting = 'lease'")
+    if asleep:
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(SLOW)
+        process.send_signal(signal.SIGCONT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 3, out + err
     assert "lost its lease" in out + err
