@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.errors import UsageError
-from planhat_dbt.state.layout import check_sync_tables
+from planhat_dbt.state.layout import check_sync_tables, existing_tables
 from planhat_dbt.state.snapshot import read_mapping, refuse_foreign
 
 if TYPE_CHECKING:
@@ -71,11 +71,13 @@ def rename(session: Session, tables: StateTables, syncs: Sequence[Sync]) -> None
     Batches in flight were settled before: what is in doubt is told by the plan table, which goes here.
     """
     names = [(sync.previous_name, sync.name) for sync in syncs]
+    present = existing_tables(session, tables)
     with (
         session.transaction()
     ):  # tables first: some engines commit what came before, and `_is_half_renamed` goes on
         for old, new in names:
-            _rename_tables(session, tables, old, new)
+            if f"snapshot__{old}" in present:
+                _rename_tables(session, tables, old, new)
         for old, new in names:
             _rename_settings(session, tables, old, new)
             _rename_failures(session, tables, old, new)
@@ -84,8 +86,6 @@ def rename(session: Session, tables: StateTables, syncs: Sequence[Sync]) -> None
 
 
 def _rename_tables(session: Session, tables: StateTables, old: str, new: str) -> None:
-    if session.columns(tables.snapshot(old)) is None:
-        return  # by a run that ended before it moved the rows
     for table in (tables.plan(old), tables.plan(new), tables.snapshot(new)):
         session.execute(f"drop table if exists {table}")
     path = (tables.database, tables.schema)

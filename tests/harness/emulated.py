@@ -1,6 +1,6 @@
 """An emulated Snowflake of the tests' own: fakesnow's server as a process, spoken to through Snowflake's connector.
 
-Tests speak DuckDB's SQL, which is translated. As with dbt on Snowflake, names are not quoted: they are kept in capitals.
+Tests speak DuckDB's SQL, which is translated. As with dbt on Snowflake, names are not quoted, and kept in capitals.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run sends Snowflake: whole transactions although DDL commits, names in their case, no word that is reserved."""
+"""What a run sends Snowflake: whole transactions although DDL commits, names in their case, no reserved word."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from sqlglot import exp
 
 from planhat_dbt.sandbox import Fault, FaultKind
 
-RESERVED = set(
-    """ALL ALTER AND ANY AS BETWEEN BY CHECK COLUMN CONNECT CREATE CURRENT DELETE DISTINCT DROP ELSE EXISTS FOLLOWING FOR
-    FROM GRANT GROUP HAVING ILIKE IN INCREMENT INSERT INTERSECT INTO IS LIKE MINUS NOT NULL OF ON OR ORDER QUALIFY REGEXP
-    REVOKE RLIKE ROW ROWS SAMPLE SELECT SET SOME START TABLE TABLESAMPLE THEN TO TRIGGER UNION UNIQUE UPDATE VALUES
-    WHENEVER WHERE WITH ACCOUNT CASE CAST CONSTRAINT CROSS DATABASE FALSE FULL INNER ISSUE JOIN LATERAL LEFT NATURAL
-    ORGANIZATION RIGHT SCHEMA TRUE TRY_CAST USING VIEW WHEN""".split()
+_RESERVED = (
+    "ALL ALTER AND ANY AS BETWEEN BY CHECK COLUMN CONNECT CREATE CURRENT DELETE DISTINCT DROP ELSE EXISTS FOLLOWING "
+    "FOR FROM GRANT GROUP HAVING ILIKE IN INCREMENT INSERT INTERSECT INTO IS LIKE MINUS NOT NULL OF ON OR ORDER "
+    "QUALIFY REGEXP REVOKE RLIKE ROW ROWS SAMPLE SELECT SET SOME START TABLE TABLESAMPLE THEN TO TRIGGER UNION UNIQUE "
+    "UPDATE VALUES WHENEVER WHERE WITH ACCOUNT CASE CAST CONSTRAINT CROSS DATABASE FALSE FULL INNER ISSUE JOIN LATERAL "
+    "LEFT NATURAL ORGANIZATION RIGHT SCHEMA TRUE TRY_CAST USING VIEW WHEN"
 )
+RESERVED = frozenset(_RESERVED.split(" "))
 """Words that Snowflake takes for no name without quotes (its reference, "Reserved & limited keywords")."""
 OF_TABLES = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
 
@@ -78,7 +79,7 @@ def whole_transactions(life: list[str]) -> None:
 
 
 def names(life: list[str]) -> None:
-    """Each name is quoted in the case in which Snowflake keeps it, or is a plain one that it folds and does not reserve."""
+    """Each name is quoted in the case in which Snowflake keeps it, or plain, so that it folds it, and not reserved."""
     seen = set()
     for statement in life:
         if OF_TABLES.match(statement) or not statement.startswith(("alter session", "use ", "describe")):

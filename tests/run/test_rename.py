@@ -39,6 +39,22 @@ def status(project: Project, sync: str) -> Row:
     return dict(one)
 
 
+def test_a_renaming_that_ended_between_tables_and_rows_is_finished(project: Project) -> None:
+    """As on engines where a table is renamed at once, whatever becomes of the rows."""
+    add_companies(project, 4, on_removed="delete")
+    project.sync()
+    project.sql(
+        "alter table planhat_sync.snapshot__companies rename to snapshot__accounts",
+        "drop table planhat_sync.plan__companies",
+    )
+    call_it(project, "companies", "accounts")
+    assert project.sync().kinds == []
+    assert state_tables(project) == {"snapshot__accounts", "plan__accounts"}
+    project.sql("delete from companies where id = 'c-3'")
+    assert project.sync().counts("accounts") == {"deleted": 1}
+    project.quiet()
+
+
 def test_records_go_on_under_the_new_name(project: Project) -> None:
     add_companies(project, 4, on_removed="delete")
     project.sync()
