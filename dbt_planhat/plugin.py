@@ -72,10 +72,18 @@ def _is_on(flags: Any) -> bool:
     word = os.environ.get(_SWITCH, "").lower()
     if word in _ON + _OFF:
         return word in _ON
+    if not _may_ask(flags):
+        return False
     from planhat_dbt.project import read_project  # noqa: PLC0415 - not in projects that do not ask
 
     asked = {"project_dir": flags.PROJECT_DIR, "cli_vars": dict(flags.VARS or {})}
     return read_project(**asked).settings.hook
+
+
+def _may_ask(flags: Any) -> bool:
+    """Whether a `hook` stands anywhere in dbt's own vars; without one nothing of ours is loaded that might fail."""
+    config = click.get_current_context().obj["runtime_config"]
+    return "'hook'" in repr((config.vars.to_dict(), flags.VARS))
 
 
 def _place(flags: Any) -> list[str]:

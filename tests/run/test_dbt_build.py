@@ -146,3 +146,19 @@ def test_the_plugin_syncs_at_the_end_of_a_plain_build(shop: Project) -> None:
     said = run(shop, "dbt", "run", "--vars", variables("Beta"))
     assert "runs no tests" in said
     assert held(shop)[0] == {"Beta 1", "Beta 2", "Beta 3"}
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["not asked", "asked"])
+def test_a_broken_installation_fails_only_the_builds_that_asked_for_a_sync(
+    shop: Project, asked: bool
+) -> None:
+    broken = shop.directory / "broken"
+    (broken / "planhat_dbt").mkdir(parents=True)
+    (broken / "planhat_dbt" / "__init__.py").write_text(
+        "raise RuntimeError('half installed')", encoding="utf-8"
+    )
+    shop.settings(**({"hook": True} if asked else {}))
+    said = run(shop, "dbt", "build", "--vars", variables("Acme"), code=int(asked), PYTHONPATH=str(broken))
+    assert "PASS=4" in said
+    assert ("could not sync (RuntimeError: half installed); run `planhat-dbt sync`" in said) == asked
+    assert ("planhat:" in said) == asked
