@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
 	@echo "make test      lint, types, import contract, all tests"
-	@echo "make test-all  the same, and all that run on DuckDB once more on PostgreSQL (twenty minutes)"
+	@echo "make test-all  the same, and all that run on DuckDB once more on PostgreSQL, and much on an emulated Snowflake"
 	@echo "make bench     measure it beside hand-made scripts (about twenty minutes)"
 	@echo "make crash-matrix  kill a sync at every point; make fault-matrix  every fault at every call"
 	@echo "make format    format the code"
@@ -33,7 +33,7 @@ demo: $(READY)
 
 test: lint types contract unit
 
-test-all: test unit-postgres
+test-all: test unit-postgres unit-snowflake
 
 lint: $(READY)
 	$(BIN)/ruff check .

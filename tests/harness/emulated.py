@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import re
 import socket
 import subprocess
@@ -28,8 +29,10 @@ from planhat_dbt.state.scratch import scratch_tables
 from planhat_dbt.warehouse.dbt_adapter import Adapter
 from planhat_dbt.warehouse.profile import AdapterTarget
 from planhat_dbt.warehouse.snowflake import SnowflakeSession, SnowflakeWarehouse
+from planhat_dbt.warehouse.snowflake_dialect import folded
 
 SCHEMA: Final = "analytics"
+_CATALOG: Final = "information_schema"
 _SERVER: Final = Path(__file__).with_name("fakesnow_server.py")
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _LISTS: Final = re.compile(r"\bARRAY\([^()]*\)|\bARRAY\(OBJECT\([^()]*\)\)")
@@ -119,12 +122,22 @@ class Translated:
             return self._cursor.execute(_filled(sql, parameters), [_simple(p) for p in parameters])
         for statement in translated(sql):
             self._cursor.execute(statement)
-        return self._cursor
+        return Named(self._cursor) if _CATALOG in sql else self._cursor
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for many rows."""
         for row in rows:
             self.execute(sql, row)
+
+
+class Named:
+    """What the catalog tells, in our case."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return [tuple(folded(v) if isinstance(v, str) else v for v in row) for row in self._cursor.fetchall()]
 
 
 def _filled(sql: str, parameters: Sequence[object]) -> str:
@@ -136,14 +149,23 @@ def _filled(sql: str, parameters: Sequence[object]) -> str:
 
 
 def _simple(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return json.dumps(value, default=str) if isinstance(value, list | tuple | dict) else value
 
 
 @lru_cache(maxsize=4096)
 def translated(sql: str) -> tuple[str, ...]:
     """A statement in Snowflake's words."""
-    statements = [e.transform(_folded).sql("snowflake") for e in sqlglot.parse(sql, read="duckdb") if e]
+    trees = [e.transform(_folded) for e in sqlglot.parse(sql, read="duckdb") if e]
+    if _CATALOG in sql:
+        trees = [e.transform(_in_capitals) for e in trees]
+    statements = [e.sql("snowflake") for e in trees]
     return tuple(_OBJECTS.sub("OBJECT", _LISTS.sub("ARRAY", s)) for s in statements)
+
+
+def _in_capitals(node: Any) -> Any:
+    return exp.Literal.string(node.this.upper()) if isinstance(node, exp.Literal) and node.is_string else node
 
 
 def _folded(node: Any) -> Any:

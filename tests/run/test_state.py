@@ -33,6 +33,7 @@ def columns(project: Project, table: str) -> list[tuple[str, str]]:
     )
 
 
+@pytest.mark.not_emulated("its catalog names types as DuckDB does")
 def test_the_columns_of_the_shared_tables(project: Project) -> None:
     add_companies(project, 1)
     project.sync()
@@ -43,6 +44,7 @@ def test_the_columns_of_the_shared_tables(project: Project) -> None:
     assert (types["inserted"], types["calls"]) == ("BIGINT", "BIGINT")
 
 
+@pytest.mark.not_emulated("its catalog names types as DuckDB does")
 def test_the_columns_of_snapshot_and_plan(project: Project) -> None:
     fields = {"name": "name", "phase": "phase", "custom": {"Plan Tier": "name", "Seats": "seats"}}
     add_companies(project, 1, fields=fields)
