@@ -29,6 +29,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Text of several lines stands as it is read."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def exposures_document(
     syncs: Iterable[Sync], manifest: Manifest, settings: ProjectSettings, *, file: str
 ) -> str:
@@ -119,11 +127,35 @@ def _ref(node: Node, project: str) -> str:
 
 
 def _description(sync: Sync) -> str:
+    """What it does, and what feeds which field: dbt's docs show Markdown here, but meta as one line of JSON."""
     verb = {"upsert": "Creates and updates", "update": "Updates", "insert": "Creates"}[sync.mode.value]
     by = f", matched on {sync.match.field}" if sync.match else ""
-    return (
+    rows = [_row(m) for m in sorted(sync.fields, key=lambda m: m.target)]
+    table = ["", "| from | Planhat field |", "|---|---|", *rows] if rows else []
+    what = (
         f"{verb} Planhat {sync.object.plural} from {sync.model.name}{by} (sync {sync.name} of planhat_dbt)."
     )
+    return "\n".join([what, *table])
+
+
+def _row(mapping: FieldMapping) -> str:
+    source = mapping.source
+    match source:
+        case Constant(value=value):
+            told = f"the value {_code(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str))}"
+        case CompanyRef(column=column, by=by):
+            told = f"{_code(column)}, a company's {by}"
+        case Lookup(column=column, object=kind, by=by):
+            told = f"{_code(column)}, looked up as {kind} by {by}"
+        case _:
+            told = _code(source.column)
+    return f"| {told} | {_code(mapping.target)} |"
+
+
+def _code(text: str) -> str:
+    """Text as code in a cell of a Markdown table."""
+    one_line = " ".join(text.split()).replace("|", r"\|")
+    return f"`` {_plain(one_line)} ``" if "`" in text else f"`{_plain(one_line)}`"
 
 
 def _meta(sync: Sync) -> dict[str, Any]:
