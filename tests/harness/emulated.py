@@ -96,8 +96,9 @@ class SnowflakeDatabase:
         return SnowflakeWarehouse(adapter.database, adapter.connect, scratch, "planhat_sync")
 
     def relation(self, model: str) -> str:
-        """A model's name as dbt writes it."""
-        return f"{self.database}.{SCHEMA}.{model}"
+        """A model's name as dbt writes it, of which `values` is one that Snowflake reserves."""
+        name = f'"{model.upper()}"' if model == "values" else model
+        return f"{self.database}.{SCHEMA}.{name}"
 
     def save(self) -> None:
         raise NotImplementedError("fakesnow keeps no copies")
