@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types contract unit unit-postgres unit-snowflake bench crash-matrix fault-matrix format clean
+.PHONY: help install demo test test-all lint types contract unit unit-postgres unit-snowflake test-dbt-versions test-recipes bench \
+  crash-matrix fault-matrix format clean
 
 help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
 	@echo "make test      lint, types, import contract, all tests"
-	@echo "make test-all  the same, and all that run on DuckDB once more on PostgreSQL, and much on an emulated Snowflake"
+	@echo "make test-all  the same, once more on PostgreSQL and an emulated Snowflake, and with every version of dbt"
 	@echo "make bench     measure it beside hand-made scripts (about twenty minutes)"
 	@echo "make crash-matrix  kill a sync at every point; make fault-matrix  every fault at every call"
 	@echo "make format    format the code"
@@ -33,7 +34,7 @@ demo: $(READY)
 
 test: lint types contract unit
 
-test-all: test unit-postgres unit-snowflake
+test-all: test unit-postgres unit-snowflake test-dbt-versions test-recipes
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -69,6 +70,14 @@ unit-snowflake: $(SNOWFLAKE)/.ready
 	PLANHAT_DBT_TEST_ON=snowflake $(SNOWFLAKE)/bin/pytest -n auto --timeout 600 -W ignore::DeprecationWarning \
 	  tests/on_snowflake tests/run tests/conformance
 
+# Each version of dbt has an environment of its own in .dbt-versions; MINORS="1.8 1.12" names some.
+test-dbt-versions: $(READY)
+	$(BIN)/python tests/versions/matrix.py $(MINORS)
+
+# Airflow and Dagster have environments of their own in .recipes.
+test-recipes: $(READY)
+	PLANHAT_DBT_TEST_RECIPES=1 $(BIN)/pytest --timeout 900 tests/recipes
+
 # The page is written whatever came of it: it tells of faults, too.
 crash-matrix: $(READY)
 	rm -rf .matrix && mkdir .matrix
@@ -88,4 +97,4 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .demo .matrix .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) .dbt-versions .recipes .demo .matrix .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -10,7 +10,7 @@ from planhat_dbt.declaration.across import check_across
 from planhat_dbt.declaration.block import Block, ColumnBlock, ColumnValue
 from planhat_dbt.declaration.check import Draft, check
 from planhat_dbt.declaration.mapping import Entry
-from planhat_dbt.declaration.old_place import warn_of_old_place
+from planhat_dbt.declaration.old_place import ADVICE, warn_of_old_place
 from planhat_dbt.declaration.order import check_order, delivery_order
 from planhat_dbt.declaration.parse import field_entries, parse
 from planhat_dbt.declaration.types import Declarations, Model, Relation
@@ -142,7 +142,7 @@ def _add_column(column: Column, blocks: list[_Found], faults: Faults, groups: li
     """Add the column-level forms of one column to the blocks they belong to."""
     groups.append(faults)
     if column.meta_place == "meta":
-        faults.warn("", "dbt 2 ignores top-level `meta`; write it under `config: {meta: …}`.")
+        faults.warn("", ADVICE)
     declared = column.meta[KEY]
     for index, raw in enumerate(declared if isinstance(declared, list) else [declared]):
         place = f"{faults.place}[{index}]" if isinstance(declared, list) else faults.place

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from harness.dbt import MINOR
 
 from planhat_dbt.artifacts import read_manifest, read_run_results
 from planhat_dbt.declaration import Constant, FromColumn, read_declarations
@@ -123,7 +124,8 @@ def test_the_run_results_of_dbt(project):
     assert found.warning == ""
     assert {r.status for k, r in found.results.items() if k.startswith(("model.", "seed."))} == {"success"}
     assert {r.status for k, r in found.results.items() if "test." in k} == {"pass"}
-    assert found.started_at < found.generated_at
+    if MINOR >= (1, 10):  # before, run results do not tell when dbt began
+        assert found.started_at < found.generated_at
 
 
 def test_the_declarations_of_a_dbt_project(project):
@@ -152,7 +154,9 @@ def test_the_declarations_of_a_dbt_project(project):
 
 def test_without_the_yaml_files_the_old_place_cannot_be_seen(project):
     found = read_declarations(read_manifest(project.manifest_path), project.settings)
-    assert found.warnings == ()
+    # Up to 1.9 the manifest tells apart where a column's `meta` stood.
+    seen = [] if MINOR >= (1, 10) else ["columns[email].meta.planhat"]
+    assert [f.path for f in found.warnings] == seen
 
 
 def test_reading_a_project_does_not_import_the_heavy_ones(project):

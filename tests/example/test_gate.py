@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "dbt_project_example"))
 
+from harness.dbt import needs
 from seed_generator.accounts import planhat_users
 
 from planhat_dbt.sandbox import Sandbox
@@ -19,6 +20,7 @@ from planhat_dbt.sandbox.pytest_plugin import _running_sandbox, planhat_sandbox 
 PROJECT = Path(__file__).parents[2] / "dbt_project_example"
 BIN = Path(sys.executable).parent
 SYNCS = "planhat_companies planhat_assets"
+pytestmark = needs(1, 10, why="the example asks for it")
 
 
 def test_a_failing_test_gates_its_sync_alone(tmp_path: Path, planhat_sandbox: Sandbox) -> None:  # noqa: F811

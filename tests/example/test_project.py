@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from harness.dbt import needs
 
 PROJECT = Path(__file__).parents[2] / "dbt_project_example"
+pytestmark = needs(1, 10, why="the example asks for it")
 OBJECTS = {
     "asset", "campaign", "company", "conversation", "enduser", "invoice", "issue", "license", "metric",
     "note", "opportunity", "project", "sale", "user_activity",

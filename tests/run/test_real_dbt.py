@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 from harness import Project
+from harness.dbt import MINOR
 
 from planhat_dbt.sandbox import Sandbox
 
+ACCEPTED = "{values: [Live, Risk]}"
 MODELS = {
     "models/companies.sql": """
 {{ config(materialized='table') }}
@@ -38,7 +40,9 @@ models:
         data_tests: [unique, not_null]
       - name: phase
         data_tests:
-          - accepted_values: {arguments: {values: [Live, Risk]}}
+          - accepted_values: """
+    + (f"{{arguments: {ACCEPTED}}}" if MINOR >= (1, 10) else ACCEPTED)
+    + """
   - name: endusers
     config:
       meta:
