@@ -18,6 +18,7 @@ _KINDS: Final[dict[str, ColumnKind]] = {
     "BOOLEAN": ColumnKind.BOOLEAN,
     "DATE": ColumnKind.DATE,
     "TIME": ColumnKind.TIME,
+    "UUID": ColumnKind.UUID,
 }
 _NUMBER: Final = re.compile(r"NUMBER\(\d+, ?(\d+)\)")
 _DOCUMENTS: Final = (ColumnKind.JSON, ColumnKind.NESTED)
@@ -101,7 +102,7 @@ class SnowflakeDialect(AnsiDialect):
         """Write numbers by value: no point in whole ones, no trailing zeros."""
         match column.kind:
             case ColumnKind.DECIMAL:
-                return f"rtrim(rtrim(cast({expression} as varchar), '0'), '.')"
+                return _trimmed(f"cast({expression} as varchar)")
             case ColumnKind.FLOAT:
                 whole = f"cast(cast({expression} as number(38, 0)) as varchar)"
                 is_whole = f"{expression} = trunc({expression}) and abs({expression}) < 1e37"
@@ -203,5 +204,5 @@ def _instant(utc: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    """A time without the zeros of its fraction."""
-    return f"rtrim(rtrim({text}, '0'), '.')"
+    """A number or time without the zeros at the end of its fraction."""
+    return f"regexp_replace({text}, '[.]?0+$', '')"

@@ -57,6 +57,7 @@ def test_literals() -> None:
         ("TIMESTAMP_NTZ(9)", "TIMESTAMP_NTZ", ColumnKind.TIMESTAMP),
         ("TIMESTAMP_LTZ(9)", "TIMESTAMP_LTZ", ColumnKind.TIMESTAMPTZ),
         ("TIMESTAMP_TZ(3)", "TIMESTAMP_TZ", ColumnKind.TIMESTAMPTZ),
+        ("UUID", "UUID", ColumnKind.UUID),
         ("VARIANT", "VARIANT", ColumnKind.JSON),
         ("ARRAY", "ARRAY", ColumnKind.NESTED),
         ("ARRAY(NUMBER(38,0))", "ARRAY", ColumnKind.NESTED),
