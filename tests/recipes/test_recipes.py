@@ -174,7 +174,8 @@ def test_airflow(shop: Project) -> None:
     break_assets(shop)
     told = run(shop, programs / "airflow", "dags", "test", "dbt_and_planhat", "2026-03-02", code=1, **environ)
     assert mirror(shop) == (4, 2), told[-4000:]
-    (shop.directory / "models" / "of_no_sync.sql").write_text("select cast('x' as integer) as number")
+    broken = "{{ config(materialized='table') }} select cast('x' as integer) as number"
+    (shop.directory / "models" / "of_no_sync.sql").write_text(broken, encoding="utf-8")
     (shop.directory / "models" / "assets.sql").write_text(FILES["models/assets.sql"], encoding="utf-8")
     run(shop, programs / "airflow", "dags", "test", "dbt_and_planhat", "2026-03-03", code=1, **environ)
 
