@@ -66,9 +66,12 @@ $(SNOWFLAKE)/.ready: pyproject.toml constraints.txt
 	  -e '.[dev]' $(EMULATOR)
 	@touch $@
 
+ON_SNOWFLAKE := modes canonical bad_input calls events faults guards heartbeat interruption notes patience sealed_plans \
+  selection secrets mapping rename rekey removals gone doctor state recovery doubt
+
 unit-snowflake: $(SNOWFLAKE)/.ready
 	PLANHAT_DBT_TEST_ON=snowflake $(SNOWFLAKE)/bin/pytest -n auto --timeout 600 -W ignore::DeprecationWarning \
-	  tests/on_snowflake tests/run tests/conformance
+	  tests/on_snowflake $(ON_SNOWFLAKE:%=tests/run/test_%.py) tests/conformance
 
 # Each version of dbt has an environment of its own in .dbt-versions; MINORS="1.8 1.12" names some.
 test-dbt-versions: $(READY)
