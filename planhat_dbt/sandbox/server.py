@@ -58,12 +58,14 @@ class Gateway:
         """Answer one request."""
         started = time.perf_counter()
         bulk = _bulk_path(scope)
+        # Counted before anything is awaited: of two that come together, the second alone is the one too many.
+        at_once = self._bulk_under_way.get(bulk, 0) + 1
         if bulk:
-            self._bulk_under_way[bulk] = self._bulk_under_way.get(bulk, 0) + 1
+            self._bulk_under_way[bulk] = at_once
         try:
             call = await self._read(scope, receive)
-            if bulk and self._bulk_under_way[bulk] > 1:
-                self._report(call, "parallel_bulk", f"{self._bulk_under_way[bulk]} at once")
+            if bulk and at_once > 1:
+                self._report(call, "parallel_bulk", f"{at_once} at once")
             fault = self._service.faults.take(call.method, call.path)
             late = time.monotonic() + (fault.seconds if fault and fault.kind is FaultKind.DELAY else 0)
             await wire.gone_or_late(receive, late)
