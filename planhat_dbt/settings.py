@@ -89,6 +89,8 @@ class ProjectSettings(BaseModel):
     """Seconds that the end of a run waits for events that are not sent yet."""
     hook: bool = False
     """Whether plain `dbt build` ends with a sync (DESIGN §10)."""
+    skip_unbuilt: bool = False
+    """Whether a sync is not compared again whose model was not rebuilt since it was last clean (decision 42)."""
     on_unknown: OnUnknown = OnUnknown.HOLD
     read_back_after: Annotated[float, Field(ge=0, le=7 * 86_400)] = 600.0
     """Seconds since a metric point was sent, until its absence in Planhat counts (planhat-api §13 no. 32)."""

@@ -1,4 +1,4 @@
-"""Which tests run where: `PLANHAT_DBT_TEST_ON=postgres` or `snowflake` puts every project of the tests there."""
+"""Which tests run where: `PLANHAT_DBT_TEST_ON` puts every project of the tests there (see `harness.warehouses`)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import os
 import pytest
 from harness.warehouses import ON
 
+if ON == "steps":
+    from harness import stepwise
+
+    from planhat_dbt.warehouse import duckdb
+
+    duckdb.DuckDBWarehouse = stepwise.StepwiseDuckDBWarehouse  # type: ignore[misc]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         mark = item.get_closest_marker("duckdb")
-        if mark and ON != "duckdb":
+        if mark and ON not in ("duckdb", "steps"):
             item.add_marker(pytest.mark.skip(reason=mark.args[0] if mark.args else "of DuckDB"))
         mark = item.get_closest_marker("not_emulated")
         if mark and ON == "snowflake":

@@ -23,6 +23,7 @@ from planhat_dbt.guards import check_plan
 from planhat_dbt.planhat import AccessDeniedError, NotSentError, StoppedError
 from planhat_dbt.result import Counts, RunResult, Status, SyncResult
 from planhat_dbt.run.calls import CallBook
+from planhat_dbt.run.clean_step import note_clean_syncs, skip_unbuilt
 from planhat_dbt.run.compare_step import (
     Compared,
     bind_all,
@@ -113,7 +114,7 @@ class Run:
             RefusedError: Another run is under way.
         """
         with self._context.warehouse.open() as session, self._leased(session):
-            entries = self._prepare(session)
+            entries = self._prepare(session, all_compared=on_seal is not None)
             self._plan_all(session, entries, samples)
             if on_seal:
                 on_seal(seal_plans(session, self._tables, self._context, entries))
@@ -160,7 +161,7 @@ class Run:
 
     def _sync(self, endpoint: Endpoint, client_settings: ClientSettings, seal: Seal | None) -> RunResult:
         with self._context.warehouse.open() as session, self._leased(session, only_on_error=True):
-            entries = self._prepare(session)
+            entries = self._prepare(session, all_compared=seal is not None)
             check_tenant(session, self._tables, endpoint, [e.sync.name for e in entries if e.ready])
             if seal:
                 self._check_seal(session, entries, seal)
@@ -196,6 +197,7 @@ class Run:
         ensure_tables(session, self._tables, existing_tables(session, self._tables))
         self._lease.take(session)
         try:
+            session.finish()
             yield
         except BaseException:
             self._lease.give_back(session)
@@ -203,7 +205,7 @@ class Run:
         if not only_on_error:
             self._lease.give_back(session)
 
-    def _prepare(self, session: Session) -> list[Entry]:
+    def _prepare(self, session: Session, *, all_compared: bool = False) -> list[Entry]:
         """Check all that can be checked before the first comparison."""
         context = self._context
         if context.gate.notice:
@@ -232,6 +234,7 @@ class Run:
                 self._listener.notice(entry.ready.notice)
             if manner_of(entry.sync).sent_once:
                 self._decide(session, entry.sync.name, context.settings.on_unknown)
+        skip_unbuilt(session, context, self._tables, ungated, all_compared=all_compared)
         return entries
 
     def _decide(self, session: Session, sync: str, decision: OnUnknown, keys: tuple[str, ...] = ()) -> int:
@@ -310,6 +313,8 @@ class Run:
                 Lookups(self._tables, self._run_id),
             )
             for entry in entries:
+                if entry.sync.name in self._journal.disturbed:
+                    entry.wake()
                 if stopped_by or self.stop.is_set():
                     self._skip(entry, stopped_by)
                 elif entry.status is None:
@@ -455,6 +460,7 @@ class Run:
                 entry.balance()
                 entry.conclude(interrupted=self.stop.is_set())
                 self._log.write_sync(session, entry.row())
+            note_clean_syncs(session, self._context, self._tables, entries, self._journal.disturbed)
             self._log.write_requests(session, self._book.take())
             result = RunResult(
                 run_id=self._run_id,

@@ -27,6 +27,8 @@ class Entry:
     refusal: Refusal | None = None
     not_due: bool = False
     """Gated because another dbt run builds its model: nothing is wrong."""
+    unbuilt: bool = False
+    """Not compared: its model was not rebuilt since the sync was last clean."""
     counts: Counts = field(default_factory=Counts)
     removals_begun: bool = False
     seconds_compare: float = 0.0
@@ -38,6 +40,11 @@ class Entry:
         """Whether planned removals were not even begun, though the plan was let through."""
         refused = self.status is Status.REFUSED
         return bool(self.compared and self.compared.plan.removals and not self.removals_begun and not refused)
+
+    def wake(self) -> None:
+        """Let a sync run after all that needed no comparison."""
+        if self.unbuilt:
+            self.status, self.reason, self.unbuilt = None, "", False
 
     def balance(self) -> None:
         """Account for every planned row, once (DESIGN §9).

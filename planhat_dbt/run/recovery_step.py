@@ -10,6 +10,7 @@ from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.errors import FailedError
 from planhat_dbt.outcome import RowOutcome, RowStatus
 from planhat_dbt.parents import child_references
+from planhat_dbt.state.clean import forget_clean
 from planhat_dbt.state.journal import Journal
 from planhat_dbt.state.layout import existing_tables
 from planhat_dbt.state.points import forget_settled_points
@@ -61,6 +62,7 @@ def record_window(
         journal.forget_children(
             session, bound.name, learnt.window, children, learnt.again, exceptions=exceptions
         )
+        forget_clean(session, tables, {child.sync for child in children})
 
 
 def _children(

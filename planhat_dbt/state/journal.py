@@ -109,6 +109,8 @@ class Journal:
         self._run = run_id
         self._literal = tables.dialect.literal
         self._rows = tables.dialect.quote("rows")  # a reserved word on some engines
+        self.disturbed: set[str] = set()
+        """Syncs of which records went with their parents in this run, perhaps."""
 
     @property
     def run_id(self) -> str:
@@ -253,6 +255,7 @@ class Journal:
         accepted = _Told(window, ids=False, exceptions=exceptions).accepted(self._tables.plan(sync))
         gone = f"select p._key {accepted} and (p._operation = 'delete' or p._row in ({rows}))"
         for child in children:
+            self.disturbed.add(child.sync)
             column = self._tables.dialect.quote(child.state_column)
             session.execute(
                 f"update {self._tables.snapshot(child.sync)} set _state = 'deleted', _planhat_id = null "

@@ -227,10 +227,14 @@ def ensure_tables(session: Session, tables: StateTables, present: dict[str, tupl
     with session.transaction():
         for name, columns in TABLES.items():
             if name not in present:
-                session.execute(f"create table {tables.name(name)} ({tables.definition(columns)})")
+                session.execute(
+                    f"create table if not exists {tables.name(name)} ({tables.definition(columns)})"
+                )
         if "meta" not in present:
-            now = tables.dialect.utc_now
-            session.execute(f"insert into {tables.meta} values ('schema_version', '{SCHEMA_VERSION}', {now})")
+            session.execute(
+                f"insert into {tables.meta} select 'schema_version', '{SCHEMA_VERSION}', {tables.dialect.utc_now} "
+                f"where not exists (select 1 from {tables.meta} where setting = 'schema_version')"
+            )
 
 
 def check_sync_tables(tables: StateTables, sync: str, present: dict[str, tuple[Column, ...]]) -> None:

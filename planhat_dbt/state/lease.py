@@ -20,6 +20,8 @@ from planhat_dbt.errors import RefusedError
 from planhat_dbt.state.journal import utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Session
 
@@ -52,8 +54,19 @@ class Holder:
 
 def read_holder(session: Session, tables: StateTables) -> Holder | None:
     """Say who holds the lease, or held it last without giving it back; None: nobody."""
-    found = session.rows(f"select value from {tables.meta} where setting = '{_SETTING}'")
-    return Holder(**orjson.loads(found[0][0])) if found else None
+    entries = _entries(session, tables)
+    return _holder(entries[0]) if entries else None
+
+
+def _entries(session: Session, tables: StateTables) -> list[str]:
+    """What stands there; more than one entry only while runs begin at once, on engines without locks."""
+    return [
+        value for (value,) in session.rows(f"select value from {tables.meta} where setting = '{_SETTING}'")
+    ]
+
+
+def _holder(entry: str) -> Holder:
+    return Holder(**orjson.loads(entry))
 
 
 class Lease:
@@ -92,28 +105,52 @@ class Lease:
         """
         with session.transaction():
             session.lock(self._tables.meta)  # of two runs that begin at once, one sees the other's
-            other = self._read(session)
-            if other and other.run_id != self._holder.run_id and other.alive:
+            entries = _entries(session, self._tables)
+            self._refuse_others(entries)
+            self._enter(session, entries)
+        if session.lease_settles:
+            self._settle(session)
+
+    def _refuse_others(self, entries: Sequence[str]) -> None:
+        for other in map(_holder, entries):
+            if other.run_id != self._holder.run_id and other.alive:
                 raise RefusedError(
                     f"Another run is under way: {other}.",
                     hint="Wait until it has ended, or stop it; then run the command again. Nothing was sent.",
                 )
-            self._enter(session)
 
-    def check(self, session: Session) -> None:
+    def _settle(self, session: Session) -> None:
+        """Wait until a run that looked before we wrote has written, too: of such runs one goes on, or none."""
+        time.sleep(session.lease_settles)
+        entries = _entries(session, self._tables)
+        try:
+            self._refuse_others(entries)
+        except RefusedError:
+            mine = [entry for entry in entries if _holder(entry).run_id == self._holder.run_id]
+            if mine:
+                self._leave(session, mine[0])
+            raise
+        self.check(session)
+
+    def check(self, session: Session) -> str:
         """See that nobody has taken over; in the transaction that writes state, so a fenced-off run writes none.
+
+        Returns:
+            The entry as it stands.
 
         Raises:
             RefusedError: Another run has.
         """
         session.lock(self._tables.meta)
-        other = self._read(session)
+        entries = _entries(session, self._tables)
+        other = _holder(entries[0]) if entries else None
         if other is None or other.run_id != self._holder.run_id:
             taker = str(other) if other else "nobody (the lease row is gone)"
             raise RefusedError(
                 f"This run lost its lease to {taker}; it stops without writing state.",
                 hint="Run the command again when the other run has ended: what this one sent is compared anew.",
             )
+        return entries[0]
 
     def renew(self, session: Session) -> None:
         """Check the lease, and prolong it.
@@ -121,38 +158,46 @@ class Lease:
         Raises:
             RefusedError: Another run has taken over.
         """
-        self.check(session)
-        mark, meta = self._tables.dialect.placeholder, self._tables.meta
-        session.execute(
-            f"update {meta} set value = {mark}, updated_at = {mark} where setting = '{_SETTING}'",
-            [self._value(), utc_now()],
-        )
-        self._renewed_at, self._renewed = time.monotonic(), utc_now()
+        self._replace(session, self.check(session))
 
     def give_back(self, session: Session) -> None:
         """End the lease, if it is still ours."""
         with session.transaction():
             session.lock(self._tables.meta)
-            other = self._read(session)
-            if other and other.run_id == self._holder.run_id:
-                session.execute(f"delete from {self._tables.meta} where setting = '{_SETTING}'")
+            for entry in _entries(session, self._tables):
+                if _holder(entry).run_id == self._holder.run_id:
+                    self._leave(session, entry)
 
     def _until(self) -> str:
         return (utc_now() + dt.timedelta(seconds=self._seconds)).isoformat(sep=" ", timespec="milliseconds")
 
-    def _read(self, session: Session) -> Holder | None:
-        return read_holder(session, self._tables)
-
     def _value(self) -> str:
         return orjson.dumps({**asdict(self._holder), "until": self._until()}).decode()
 
-    def _enter(self, session: Session) -> None:
+    def _enter(self, session: Session, entries: Sequence[str]) -> None:
+        for entry in entries[1:]:
+            self._leave(session, entry)
+        if entries:
+            self._replace(session, entries[0])
+            return
         mark, meta = self._tables.dialect.placeholder, self._tables.meta
-        session.execute(f"delete from {meta} where setting = '{_SETTING}'")
         session.execute(
             f"insert into {meta} values ('{_SETTING}', {mark}, {mark})", [self._value(), utc_now()]
         )
         self._renewed_at, self._renewed = time.monotonic(), utc_now()
+
+    def _replace(self, session: Session, entry: str) -> None:
+        # In place of what was seen only: a renewal that comes late does not take the lease back.
+        mark, meta = self._tables.dialect.placeholder, self._tables.meta
+        session.execute(
+            f"update {meta} set value = {mark}, updated_at = {mark} where setting = '{_SETTING}' and value = {mark}",
+            [self._value(), utc_now(), entry],
+        )
+        self._renewed_at, self._renewed = time.monotonic(), utc_now()
+
+    def _leave(self, session: Session, entry: str) -> None:
+        mark, meta = self._tables.dialect.placeholder, self._tables.meta
+        session.execute(f"delete from {meta} where setting = '{_SETTING}' and value = {mark}", [entry])
 
 
 def _exists(pid: int) -> bool:

@@ -15,6 +15,7 @@ import orjson
 
 from planhat_dbt.errors import UsageError
 from planhat_dbt.objects import FieldType
+from planhat_dbt.state.clean import forget_clean
 from planhat_dbt.state.event_times import TIME_COLUMN, column_changes, refuse_other_times
 from planhat_dbt.state.layout import SNAPSHOT_COLUMNS, StateTables, check_sync_tables
 from planhat_dbt.state.rekey import (
@@ -88,6 +89,7 @@ def ensure_snapshot(
         after = _fresh(bound)
         with session.transaction():  # the table last: without its mapping it would not be taken for ours
             forget_previous_keys(session, tables, bound.name)
+            forget_clean(session, tables, [bound.name])
             _write(session, tables, bound.name, after)
             _create(session, tables, bound)
         return after

@@ -43,6 +43,8 @@ _MORE_MEMORY: Final = ("set memory_limit = '500MB'", "set memory_limit = '2GB'",
 class DuckDBSession:
     """One DuckDB connection in use."""
 
+    lease_settles = 0.0
+
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect, *, frugal: bool = False
     ) -> None:
@@ -138,6 +140,9 @@ class DuckDBSession:
 
     def index(self, table: str, *columns: str) -> None:
         """Nothing to do: a scan is as quick."""
+
+    def finish(self) -> None:
+        """Nothing to do: what was not committed is gone."""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ class WarehouseError(FailedError):
     """A statement failed in the warehouse."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
+        self.reason = message
         super().__init__(f"The warehouse refused a statement: {message}", hint=hint)
 
 

@@ -163,6 +163,10 @@ class Dialect(Protocol):
 class Session(Protocol):
     """A connection in use. Times go in and come out as naive UTC."""
 
+    @property
+    def lease_settles(self) -> float:
+        """Seconds after which a lease that was taken is known to be ours alone; 0: `lock` sees to it."""
+
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Run one statement."""
 
@@ -197,7 +201,13 @@ class Session(Protocol):
         """Make rows of a new table quick to find by each of these columns, where scans are too slow for it."""
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Commit what is done inside, or nothing of it."""
+        """Commit what is done inside, or nothing of it.
+
+        What is read inside, scratch tables included, may be the state before: an engine may write at the end only.
+        """
+
+    def finish(self) -> None:
+        """Carry out what transactions of an earlier session left to be done, where that can be; under the lease."""
 
 
 class Warehouse(Protocol):

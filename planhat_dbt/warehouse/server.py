@@ -29,6 +29,8 @@ _ROWS_AT_ONCE: Final = 1000
 class ServerSession(ABC):
     """One connection in use."""
 
+    lease_settles = 0.0
+
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._depth = 0
@@ -49,6 +51,12 @@ class ServerSession(ABC):
 
     @abstractmethod
     def _rollback(self) -> None: ...
+
+    def finish(self) -> None:  # noqa: B027 - for most there is nothing to do
+        """Nothing: what was not committed is gone."""
+
+    def end(self) -> None:  # noqa: B027 - as above
+        """Let go of what was kept for the session; by default its connection does."""
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Append a few rows with one statement each thousand."""
@@ -121,7 +129,9 @@ class ServerWarehouse(ABC, Generic[_C, _S]):
         """Connect, or take up a connection that still answers."""
         connection = self._take()
         try:
-            yield self._session(connection)
+            session = self._session(connection)
+            yield session
+            session.end()
         finally:
             self._give_back(connection)
 

@@ -53,8 +53,41 @@ class Tape:
     def install(self) -> None:
         """Listen to everything that is written and called from now on; in a forked process only."""
         tape = self
-        execute, insert, transaction = SESSION.execute, SESSION.insert, SESSION.transaction
+        if ON == "steps":
+            self._install_steps()
+        else:
+            self._install_statements()
         exchange, read = Transport.exchange, Transport._read
+
+        def noted_exchange(transport: Any, request: Any) -> Any:
+            tape.point(f"before {request.method}")
+            exchanged = exchange(transport, request)
+            tape.point(f"after {request.method}")
+            return exchanged
+
+        def noted_read(transport: Any, response: Any) -> bytes:
+            tape.point(f"{response.request.method} applied, answer not read")
+            return read(transport, response)
+
+        Transport.exchange = noted_exchange  # type: ignore[method-assign]
+        Transport._read = noted_read  # type: ignore[method-assign]
+
+    def _install_steps(self) -> None:
+        """Every statement that writes is committed by itself."""
+        from harness.stepwise import StepwiseDuckDB  # noqa: PLC0415 - only where it is used
+
+        tape, run = self, StepwiseDuckDB._run
+
+        def noted_run(session: Any, sql: str) -> None:
+            if found := _WRITES.match(sql):
+                tape.point(f"before {found[1]} {_table(found[2])}")
+            run(session, sql)
+
+        StepwiseDuckDB._run = noted_run  # type: ignore[method-assign]
+
+    def _install_statements(self) -> None:
+        tape = self
+        execute, insert, transaction = SESSION.execute, SESSION.insert, SESSION.transaction
 
         def noted_execute(session: Any, sql: str, *rest: Any) -> None:
             if found := _WRITES.match(sql):
@@ -73,21 +106,9 @@ class Tape:
                 tape.point(f"before commit of {where}")
             tape.point(f"after commit of {where}")
 
-        def noted_exchange(transport: Any, request: Any) -> Any:
-            tape.point(f"before {request.method}")
-            exchanged = exchange(transport, request)
-            tape.point(f"after {request.method}")
-            return exchanged
-
-        def noted_read(transport: Any, response: Any) -> bytes:
-            tape.point(f"{response.request.method} applied, answer not read")
-            return read(transport, response)
-
         SESSION.execute = noted_execute  # type: ignore[method-assign]
         SESSION.insert = noted_insert  # type: ignore[method-assign]
         SESSION.transaction = noted_transaction  # type: ignore[method-assign]
-        Transport.exchange = noted_exchange  # type: ignore[method-assign]
-        Transport._read = noted_read  # type: ignore[method-assign]
 
 
 def _table(spelt: str) -> str:

@@ -31,6 +31,7 @@ class ModelNode:
     column_blocks: Mapping[str, Any] = field(default_factory=dict)
     depends_on: Sequence[str] = ()
     tags: Sequence[str] = ()
+    materialized: str = "table"
 
     @property
     def unique_id(self) -> str:
@@ -102,7 +103,7 @@ def _model(model: ModelNode, place: Place) -> dict[str, Any]:
         "fqn": [PROJECT, model.name],
         "alias": model.name,
         "checksum": {"name": "sha256", "checksum": uuid4().hex},
-        "config": {"enabled": True, "materialized": "table", "tags": [*model.tags], "meta": meta},
+        "config": {"enabled": True, "materialized": model.materialized, "tags": [*model.tags], "meta": meta},
         "tags": [*model.tags],
         "description": "",
         "columns": {

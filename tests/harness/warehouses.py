@@ -1,6 +1,7 @@
 """The warehouses that a test project can stand on: a DuckDB file, or a database of a PostgreSQL server.
 
-Tests speak DuckDB's SQL; for PostgreSQL it is translated. `PLANHAT_DBT_TEST_ON=postgres` puts every project there.
+Tests speak DuckDB's SQL; for PostgreSQL it is translated. `PLANHAT_DBT_TEST_ON=postgres` puts every project there,
+`snowflake` on an emulator, `steps` on DuckDB files that are written without transactions.
 """
 
 from __future__ import annotations
@@ -247,6 +248,12 @@ def warehouse(directory: Path, on: str | None = None) -> Warehouse:
         from harness.emulated import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
 
         return SnowflakeDatabase()
-    file = DuckDBFile(directory / f"{DATABASE}.duckdb")
+    path = directory / f"{DATABASE}.duckdb"
+    if (on or ON) == "steps":
+        from harness.stepwise import StepwiseFile  # noqa: PLC0415 - it stands on this module
+
+        file: DuckDBFile = StepwiseFile(path)
+    else:
+        file = DuckDBFile(path)
     with file.connect():
         return file
