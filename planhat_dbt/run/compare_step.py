@@ -346,7 +346,7 @@ def set_aside(session: Session, tables: StateTables, journal: Journal, sync: Syn
     with session.transaction():
         session.execute(
             f"delete from {tables.failures} where sync = {name}{kept} "
-            f"and not exists (select 1 from {plan} p where coalesce(p._key, '') = {tables.failures}.key "
+            f"and not exists (select 1 from (select _key, _code from {plan}) p where coalesce(p._key, '') = key "
             f"and coalesce(p._code, '') not in ({noted}))"
         )
         journal.merge_failures(

@@ -178,10 +178,9 @@ class Doubts:
 
     def _tell(self, session: Session) -> None:
         failures = self._tables.failures
-        session.execute(
-            f"update {failures} set message = a.why from {_ASKED} a where a.fate = '{Fate.HELD}' "
-            f"and a.key = {failures}.key and {failures}.sync = {self._name} and {failures}.status = 'unknown'"
-        )
+        held = f"(select key as asked, why from {_ASKED} where fate = '{Fate.HELD}') a"
+        theirs = f"a.asked = key and sync = {self._name} and status = 'unknown'"
+        session.execute(self._tables.dialect.update_from(failures, "message = a.why", held, theirs))
 
     def _told(self, why: str) -> str:
         return self._tables.dialect.literal(_UNKNOWN + why)

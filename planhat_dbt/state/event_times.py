@@ -109,10 +109,10 @@ def column_changes(tables: StateTables, bound: BoundSync, columns: Collection[st
     if TIME_COLUMN in columns:
         return []
     key, model = model_key(bound, tables.dialect), bound.sync.model.relation.rendered
-    found = f"select {key} as _key, max({time}) as _time from {model} m group by {key}"
+    found = f"select {key} as _found, max({time}) as _time from {model} m group by {key}"
     return [
         f"alter table {snapshot} add column {TIME_COLUMN} {tables.dialect.timestamp}",
-        f"update {snapshot} set {TIME_COLUMN} = t._time from ({found}) t where t._key = {snapshot}._key",
+        tables.dialect.update_from(snapshot, f"{TIME_COLUMN} = t._time", f"({found}) t", "t._found = _key"),
     ]
 
 

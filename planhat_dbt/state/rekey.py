@@ -92,10 +92,9 @@ def tend_previous_keys(session: Session, tables: StateTables, bound: BoundSync) 
     name = tables.dialect.literal(bound.name)
     if not session.rows(f"select 1 from {entries} where sync = {name} limit 1"):
         return
-    session.execute(
-        f"delete from {entries} where sync = {name} and not exists (select 1 from {snapshot} s "
-        f"where s._key = {entries}.key and s.{EXISTS} and (s._planhat_id is null or not {entries}.rekeyed))"
-    )
+    live = f"select 1 from (select _key, _planhat_id from {snapshot} where {EXISTS}) s where s._key = key"
+    for needless in (f"not exists ({live})", f"rekeyed and not exists ({live} and s._planhat_id is null)"):
+        session.execute(f"delete from {entries} where sync = {name} and {needless}")
     if not session.rows(f"select 1 from {entries} where sync = {name} and not rekeyed limit 1"):
         return
     steps = _Steps(session, tables, bound)
@@ -308,10 +307,11 @@ class _Steps:
         moved = f"select old_key from ({pairs}) k where k.old_key is not null"
         taken = f"select k.new_key from ({pairs}) k where k.old_key is not null"
         theirs = f"where sync = {self._name} and key"
-        renamed = f"where k.old_key = {failures}.key and {failures}.sync = {self._name}"
         return [
             f"delete from {failures} {theirs} not in ({moved}) and key in ({taken})",
-            f"update {failures} set key = k.new_key from ({pairs}) k {renamed}",
+            self._tables.dialect.update_from(
+                failures, "key = k.new_key", f"({pairs}) k", f"k.old_key = key and sync = {self._name}"
+            ),
         ]
 
     def _move(self, *, first: bool) -> str:
@@ -322,7 +322,6 @@ class _Steps:
             columns.append("_state = case when _planhat_id is null then 'deleted' else _state end")
         if not first:
             columns.append("_mapping = 0")
-        return (
-            f"update {self._snapshot} set {', '.join(columns)} from {_MOVED} f "
-            f"where {EXISTS} and f.old_key = {self._snapshot}._key"
-        )
+        moved = f"(select old_key, new_key from {_MOVED}) f"
+        condition = f"{EXISTS} and f.old_key = _key"
+        return self._tables.dialect.update_from(self._snapshot, ", ".join(columns), moved, condition)

@@ -194,7 +194,7 @@ def _migrate(
         if change == "retype":
             assert old is not None  # noqa: S101 - there is something to convert
             value = tables.dialect.converted(quote(field.name), old.type, field.stored_type)
-            statements.append(tables.dialect.retyped(table, quote(field.name), field.stored_type, value))
+            statements += tables.dialect.retyped(table, quote(field.name), field.stored_type, value)
         elif change == "replace":
             if field.name in columns:
                 statements.append(f"alter table {table} drop column {quote(field.name)}")

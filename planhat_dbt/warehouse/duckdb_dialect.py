@@ -157,9 +157,13 @@ class DuckDBDialect:
         table = ".".join(self.quote(part) for part in (*path, old))
         return f"alter table {table} rename to {self.quote(new)}"
 
-    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
         """`using` says what becomes of what is there."""
-        return f"alter table {table} alter column {column} type {type_name} using {value}"
+        return (f"alter table {table} alter column {column} type {type_name} using {value}",)
+
+    def update_from(self, table: str, changes: str, source: str, condition: str) -> str:
+        """`update … from`."""
+        return f"update {table} set {changes} from {source} where {condition}"
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, infinite and far-off times, and whole kinds without a JSON form."""

@@ -141,8 +141,14 @@ class Dialect(Protocol):
     def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
         """Write the statement that renames a table of a schema (database, schema)."""
 
-    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:
-        """Write the statement that gives a column (quoted) of a table another type, and `value` for what it held."""
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> Sequence[str]:
+        """Write the statements that give a column (quoted) of a table another type, and `value` for what it held."""
+
+    def update_from(self, table: str, changes: str, source: str, condition: str) -> str:
+        """Write the statement that changes rows of a table by those of a source (`(query) alias`).
+
+        The condition finds one row of the source at most; columns of the table have names that the source has not.
+        """
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """Test for stored values that JSON or Planhat cannot carry; None: there are none in this type."""

@@ -165,9 +165,9 @@ class PostgresDialect(AnsiDialect):
         table = ".".join(self.quote(part) for part in (*path, old))
         return f"alter table {table} rename to {self.quote(new)}"
 
-    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
         """`using` says what becomes of what is there."""
-        return f"alter table {table} alter column {column} type {type_name} using {value}"
+        return (f"alter table {table} alter column {column} type {type_name} using {value}",)
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, infinite and far-off times, and types without a JSON form."""

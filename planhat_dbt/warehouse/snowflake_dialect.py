@@ -147,9 +147,10 @@ class SnowflakeDialect(AnsiDialect):
         before, after = (".".join(self.quote(part) for part in (*path, name)) for name in (old, new))
         return f"alter table {before} rename to {after}"
 
-    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:  # noqa: ARG002 - in the value
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:  # noqa: ARG002 - in the value
         """In one statement: a column's type cannot be changed, and each `alter` is committed by itself."""
-        return f"create or replace table {table} copy grants as select * replace ({value} as {column}) from {table}"
+        rows = f"select * replace ({value} as {column}) from {table}"
+        return (f"create or replace table {table} copy grants as {rows}",)
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, far-off times, and types without a JSON form."""
