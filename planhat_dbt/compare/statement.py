@@ -179,7 +179,7 @@ class _Statement:
             if parent in self._comparison.planned_parents:
                 sent = "in ('insert', 'update')" if since else "= 'insert'"
                 parts.append(f"select _key from {self._tables.plan(parent)} where _operation {sent}")
-        keys = " union ".join(parts)
+        keys = f"select distinct _key from ({' union all '.join(parts)}) k{number}"
         value = self._bound.value_name(check.state_column)
         return f"\n  left join ({keys}) p{number} on p{number}._key = p.{value}"
 

@@ -178,9 +178,8 @@ class _Steps:
         batches, done = self._tables.batches, self._tables.name("sync_runs")
         unsettled = (
             f"select 1 from {batches} b where b.sync in ({names}) and b.state in ('sending', 'unknown') "
-            "and b.operation in ('insert', 'upsert') and not exists (select 1 from "
-            f"{done} r where r.sync in ({names}) and r.run_id > b.run_id "
-            "and r.status in ('success', 'nothing_to_do', 'partial'))"
+            "and b.operation in ('insert', 'upsert') and b.run_id >= coalesce((select max(r.run_id) from "
+            f"{done} r where r.sync in ({names}) and r.status in ('success', 'nothing_to_do', 'partial')), '')"
         )
         doubtful = (
             f"select 1 from {self._tables.failures} where sync in ({names}) and status = 'unknown' "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,8 +11,6 @@ import orjson
 from planhat_dbt.state.journal import utc_now
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from planhat_dbt.planhat import CallRecord
     from planhat_dbt.result import Counts
     from planhat_dbt.state.layout import StateTables
@@ -139,7 +138,7 @@ class RunLog:
         for table, days in kept:
             session.execute(
                 f"delete from {table} where run_id in (select run_id from {self._tables.runs} "
-                f"where started_at < {self._tables.dialect.utc_now} - interval '{int(days)} days')"
+                f"where started_at < {tables.moment(utc_now() - dt.timedelta(days=days))})"
             )
 
 
