@@ -181,6 +181,17 @@ def open_warehouse(
             settings.state_schema,
             lock_wait=settings.duckdb_lock_wait,
         )
+    if target.type == "bigquery":
+        from planhat_dbt.state.scratch import scratch_tables  # noqa: PLC0415
+        from planhat_dbt.warehouse.bigquery import BigQueryWarehouse, settings_of  # noqa: PLC0415
+
+        return BigQueryWarehouse(
+            adapter.database,
+            adapter.connect,
+            scratch_tables(BigQueryWarehouse.dialect),
+            settings_of(adapter),
+            lock_wait=settings.duckdb_lock_wait,
+        )
     from planhat_dbt.warehouse.postgres import PostgresWarehouse  # noqa: PLC0415 - its driver comes with the adapter
 
     return PostgresWarehouse(adapter.database, adapter.connect, lock_wait=settings.duckdb_lock_wait)

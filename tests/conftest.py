@@ -21,8 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if mark and ON not in ("duckdb", "steps"):
             item.add_marker(pytest.mark.skip(reason=mark.args[0] if mark.args else "of DuckDB"))
         mark = item.get_closest_marker("not_emulated")
-        if mark and ON == "snowflake":
-            item.add_marker(pytest.mark.skip(reason=f"the emulator of Snowflake: {mark.args[0]}"))
+        if mark and ON in ("snowflake", "bigquery"):
+            item.add_marker(pytest.mark.skip(reason=f"an emulator: {mark.args[0]}"))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -49,6 +49,10 @@ class Adapter:
         """The database that is connected to."""
         return str(self._credentials.database)
 
+    def setting(self, name: str) -> Any:
+        """What the profile says under a key, as the adapter reads it; None: nothing."""
+        return getattr(self._credentials, name, None)
+
     def connect(self) -> Any:
         """Make a new connection of the driver.
 

@@ -14,7 +14,7 @@ from planhat_dbt.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SUPPORTED: Final = ("duckdb", "postgres", "snowflake")
+SUPPORTED: Final = ("duckdb", "postgres", "snowflake", "bigquery")
 """Types of targets that can be opened."""
 _PLAIN: Final = frozenset(
     [
@@ -83,6 +83,8 @@ def data_source(target: Target) -> str:
         return f"duckdb://{target.written.partition('?')[0]}"
     if target.type == "snowflake":
         return f"snowflake://{target.output.get('account')}"
+    if target.type == "bigquery":
+        return "bigquery"
     host = target.output.get("host") or "localhost"
     return f"{target.type}://{host}:{target.output.get('port') or 5432}"
 

@@ -248,6 +248,10 @@ def warehouse(directory: Path, on: str | None = None) -> Warehouse:
         from harness.emulated import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
 
         return SnowflakeDatabase()
+    if (on or ON) == "bigquery":
+        from harness.bigquery import BigQueryProject  # noqa: PLC0415 - its client is in an environment of its own
+
+        return BigQueryProject()
     path = directory / f"{DATABASE}.duckdb"
     if (on or ON) == "steps":
         from harness.stepwise import StepwiseFile  # noqa: PLC0415 - it stands on this module

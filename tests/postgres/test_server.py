@@ -51,7 +51,7 @@ def profile(project: Project, **changed: Any) -> None:
         ({"host": None}, 2, ("'host' is a required property", "dbt debug")),
         ({"port": "many"}, 2, ("a wrong value of port", "dbt debug")),
         ({"password": ["a list"]}, 2, ("a wrong value of password",)),
-        ({"type": "oracle"}, 2, ("'oracle'", "duckdb, postgres, snowflake")),
+        ({"type": "oracle"}, 2, ("'oracle'", "duckdb, postgres, snowflake, bigquery")),
     ],
 )
 def test_a_profile_that_does_not_fit(

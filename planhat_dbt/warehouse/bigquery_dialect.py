@@ -1,0 +1,209 @@
+"""BigQuery's spelling of the expressions in `port.Dialect` (GoogleSQL)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
+from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
+
+_KINDS: Final[dict[str, ColumnKind]] = {
+    "STRING": ColumnKind.TEXT,
+    "INT64": ColumnKind.INTEGER,
+    **dict.fromkeys(("NUMERIC", "BIGNUMERIC"), ColumnKind.DECIMAL),
+    "FLOAT64": ColumnKind.FLOAT,
+    "BOOL": ColumnKind.BOOLEAN,
+    "DATE": ColumnKind.DATE,
+    "TIME": ColumnKind.TIME,
+    "DATETIME": ColumnKind.TIMESTAMP,
+    "TIMESTAMP": ColumnKind.TIMESTAMPTZ,
+    "JSON": ColumnKind.JSON,
+    **dict.fromkeys(("ARRAY", "STRUCT"), ColumnKind.NESTED),
+}
+_OF_THE_API: Final = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
+"""Types that the API calls by other names than SQL does."""
+_DOCUMENTS: Final = (ColumnKind.JSON, ColumnKind.NESTED)
+_ESCAPES: Final = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\0": "\\x00"}
+_SPECIAL: Final = re.compile(r"[\\'\n\r\0]")
+_OF_A_TABLE: Final = re.compile(r"('(?:[^'\\]|\\.)*')|`[^`]+`\.`[^`]+`\.(`[^`]+`)\.")
+"""A text, or the whole name of a table before one of its columns."""
+
+
+def type_name(printed: str) -> str:
+    """A type in SQL's word for it, without lengths, precisions and what it is made of."""
+    name = re.split(r"[(<]", printed.upper())[0].strip()
+    return _OF_THE_API.get(name, name)
+
+
+def by_last_name(sql: str) -> str:
+    """Name columns by the last part of their table's name: the whole name may only stand where a table does."""
+    return _OF_A_TABLE.sub(lambda found: found[1] or f"{found[2]}.", sql)
+
+
+class BigQueryDialect(AnsiDialect):
+    """GoogleSQL, as BigQuery speaks it. Zones are always named: the default one is a setting of the project."""
+
+    name = "bigquery"
+    placeholder = "?"
+    text = "string"
+    integer = "int64"
+    bigint = "int64"
+    boolean = "bool"
+    double = "float64"
+    timestamp = "datetime"
+    utc_now = "current_datetime('UTC')"
+    numbering = ""
+
+    def quote(self, name: str) -> str:
+        """Quote an identifier, in which escapes are those of texts (its reference, "Quoted identifiers")."""
+        return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+    def literal(self, text: str) -> str:
+        """Write a text literal: backslashes escape, quotes are not doubled, and no line may end in it."""
+        return "'" + _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) + "'"
+
+    def create_schema(self, database: str, schema: str) -> str:
+        """Make a dataset, in the location in which the session runs."""
+        return f"create schema if not exists {self.quote(database)}.{self.quote(schema)}"
+
+    def kind(self, type_name: str) -> ColumnKind:
+        """Classify a type by its name in SQL."""
+        return _KINDS.get(type_name.upper(), ColumnKind.UNSUPPORTED)
+
+    def stored_type(self, column: Column) -> str:
+        """Keep the model's type; documents as their JSON text, for JSON, arrays and structs cannot be compared."""
+        if column.kind in (ColumnKind.TEXT, ColumnKind.UNSUPPORTED, *_DOCUMENTS):
+            return self.text
+        return column.type.lower()
+
+    def canonical(self, expression: str, column: Column) -> str:
+        """Cut times to milliseconds, write documents as JSON; numbers are compared by value."""
+        match column.kind:
+            case ColumnKind.UNSUPPORTED:
+                return "cast(null as string)"
+            case ColumnKind.TIMESTAMP:
+                return f"datetime_trunc({expression}, millisecond)"
+            case ColumnKind.TIMESTAMPTZ:
+                return f"timestamp_trunc({expression}, millisecond)"
+            case ColumnKind.JSON | ColumnKind.NESTED:
+                return f"case when {expression} is not null then to_json_string({expression}) end"
+            case _:
+                return expression
+
+    def key_text(self, expression: str, column: Column) -> str:
+        """Write numbers by value: no point in whole ones, no trailing zeros."""
+        if column.kind is not ColumnKind.FLOAT:
+            return self._text(expression, column.kind)
+        whole = f"cast(cast({expression} as bignumeric) as string)"
+        is_whole = f"{expression} = trunc({expression}) and abs({expression}) < 1e37"
+        return f"case when {is_whole} then {_trimmed(whole)} else cast({expression} as string) end"
+
+    def _text(self, expression: str, kind: ColumnKind) -> str:
+        match kind:
+            case ColumnKind.DECIMAL:
+                return _trimmed(f"cast({expression} as string)")
+            case ColumnKind.TIME:
+                return _trimmed(f"format_time('%H:%M:%E6S', {expression})")
+            case ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
+                return _trimmed(f"format_datetime('%E4Y-%m-%d %H:%M:%E6S', {self.utc(expression, kind)})")
+            case _:
+                return f"cast({expression} as string)"
+
+    def utc(self, expression: str, kind: ColumnKind) -> str:
+        """Turn a moment to UTC; a `DATETIME` counts as UTC."""
+        if kind is ColumnKind.TIMESTAMPTZ:
+            return f"datetime({expression}, 'UTC')"
+        return f"cast({expression} as datetime)"
+
+    def digest(self, text: str) -> str:
+        """`md5` gives bytes."""
+        return f"to_hex(md5({text}))"
+
+    def digest_number(self, hex_digits: str) -> str:
+        """A cast of a text in base sixteen (its reference, "Conversion rules")."""
+        return f"cast('0x' || {hex_digits} as int64)"
+
+    def contains(self, text: str, part: str) -> str:
+        """Look for one text in another."""
+        return f"strpos({text}, {part}) > 0"
+
+    def fits(self, expression: str, old: str, new: str) -> str:
+        """Convert there and back, by casts that give NULL where others would fail."""
+        there = self._changed(expression, old, new, cast="safe_cast")
+        back = self._changed(there, new, old, cast="safe_cast")
+        return f"{back} is not distinct from {expression}"
+
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """A cast; between moments and times without zone by way of UTC."""
+        return self._changed(expression, old, new, cast="cast")
+
+    def _changed(self, expression: str, old: str, new: str, *, cast: str) -> str:
+        before, after = self.kind(old), self.kind(new)
+        if before is ColumnKind.TIMESTAMPTZ and after in TIMES:
+            return f"{cast}({self.utc(expression, before)} as {new})" if after is not before else expression
+        if after is ColumnKind.TIMESTAMPTZ and before in TIMES:
+            return f"timestamp({expression}, 'UTC')"
+        return f"{cast}({expression} as {new})"
+
+    def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
+        """The new name stands alone."""
+        table = ".".join(self.quote(part) for part in (*path, old))
+        return f"alter table {table} rename to {self.quote(new)}"
+
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:  # noqa: ARG002 - in the value
+        """In one statement that makes the table anew: a column's type can only be widened."""
+        return f"create or replace table {table} as select * replace ({value} as {column}) from {table}"
+
+    def unfit(self, expression: str, column: Column) -> str | None:
+        """NaN and ±Infinity, and types without a JSON form; years are 1 to 9999 in any case."""
+        if column.kind is ColumnKind.UNSUPPORTED:
+            return f"{expression} is not null"
+        if column.kind is ColumnKind.FLOAT:
+            return f"(is_nan({expression}) or is_inf({expression}))"
+        return None
+
+    def json_text(self, expression: str) -> str:
+        """`to_json_string` of a text; it would write NULL as `null`."""
+        return f"case when {expression} is not null then to_json_string({expression}) end"
+
+    def float_text(self, expression: str) -> str:
+        """The shortest text of the double, with a point in any case."""
+        text = f"cast({expression} as string)"
+        return f"case when strpos({text}, '.') > 0 then {text} else {text} || '.0' end"
+
+    def wire(self, expression: str, column: Column, form: WireForm) -> str:
+        """Fetch a stored value in the form in which it is sent."""
+        match form:
+            case WireForm.TEXT | WireForm.NUMBER:
+                return self._text(expression, column.kind)
+            case WireForm.KEY:
+                return self.key_text(expression, column)
+            case WireForm.INSTANT:
+                return _instant(self.utc(expression, column.kind))
+            case WireForm.DAY_NUMBER:
+                return f"unix_date(cast({self.utc(expression, column.kind)} as date))"
+            case WireForm.DAY_TEXT:
+                return f"format_date('%E4Y-%m-%d', cast({self.utc(expression, column.kind)} as date))"
+            case WireForm.JSON:
+                return self._json(expression, column.kind)
+            case WireForm.NATIVE:
+                return expression
+
+    def _json(self, expression: str, kind: ColumnKind) -> str:
+        if kind in _DOCUMENTS:
+            return expression
+        if kind in (*NUMBERS, ColumnKind.BOOLEAN):
+            return self._text(expression, kind)
+        if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
+            return f"""'"' || {_instant(self.utc(expression, kind))} || '"'"""
+        return self.json_text(self._text(expression, kind))
+
+
+def _instant(utc: str) -> str:
+    return f"format_datetime('%E4Y-%m-%dT%H:%M:%E3SZ', {utc})"
+
+
+def _trimmed(text: str) -> str:
+    """A number or time without the zeros at the end of its fraction."""
+    return f"case when strpos({text}, '.') > 0 then rtrim(rtrim({text}, '0'), '.') else {text} end"

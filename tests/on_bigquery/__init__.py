@@ -1,0 +1,1 @@
+"""What only Snowflake has, on an emulator (`make unit-snowflake`); its SQL as text is checked everywhere."""
