@@ -151,9 +151,9 @@ class BigQueryDialect(AnsiDialect):
         table = ".".join(self.quote(part) for part in (*path, old))
         return f"alter table {table} rename to {self.quote(new)}"
 
-    def retyped(self, table: str, column: str, type_name: str, value: str) -> str:  # noqa: ARG002 - in the value
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:  # noqa: ARG002 - in the value
         """In one statement that makes the table anew: a column's type can only be widened."""
-        return f"create or replace table {table} as select * replace ({value} as {column}) from {table}"
+        return (f"create or replace table {table} as select * replace ({value} as {column}) from {table}",)
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, and types without a JSON form; years are 1 to 9999 in any case."""

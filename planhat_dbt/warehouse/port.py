@@ -2,8 +2,8 @@
 
 How to add a warehouse: (1) a `Dialect` that spells the handful of expressions below; (2) a `Session` over a
 driver connection whose `transaction` really is one for changes of rows (tables may be made at once, as on Snowflake
-and BigQuery, decision 38; an engine without any cannot carry what is recorded of calls, decision 39); (3) a `Warehouse`
-whose `open` takes and whose `release` gives back whatever other programs may wait for (DuckDB: the file lock).
+and BigQuery, decision 38), or a `StepwiseSession` where an engine has none (decision 43); (3) a `Warehouse` whose
+`open` takes and whose `release` gives back whatever other programs may wait for (DuckDB: the file lock).
 """
 
 from __future__ import annotations
