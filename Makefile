@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all lint types contract unit unit-postgres unit-snowflake unit-bigquery \
-  test-dbt-versions test-recipes bench \
+  unit-steps   test-dbt-versions test-recipes bench \
   crash-matrix fault-matrix format clean
 
 help:
@@ -35,7 +35,7 @@ demo: $(READY)
 
 test: lint types contract unit
 
-test-all: test unit-postgres unit-snowflake unit-bigquery test-dbt-versions test-recipes
+test-all: test unit-postgres unit-steps unit-snowflake unit-bigquery test-dbt-versions test-recipes
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -54,6 +54,12 @@ unit: $(READY)
 unit-postgres: $(READY)
 	PLANHAT_DBT_TEST_ON=postgres $(BIN)/pytest -n auto tests/run tests/conformance tests/crash tests/faults \
 	  tests/core/test_machine.py tests/core/test_items.py
+
+# DuckDB with each statement committed by itself, as on engines without transactions (decision 43). The tests that are
+# left out want another state schema, or a trial of rights.
+unit-steps: $(READY)
+	PLANHAT_DBT_TEST_ON=steps $(BIN)/pytest -n auto tests/run tests/crash tests/faults tests/core/test_machine.py \
+	  --ignore tests/run/test_doctor.py --ignore tests/run/test_profiles.py --ignore tests/run/test_state.py
 
 # An emulator answers Snowflake's own connector. It wants other versions of some packages: an environment of its own.
 SNOWFLAKE := .venv-snowflake
