@@ -67,7 +67,7 @@ def note_clean_syncs(
     entries: Sequence[Entry],
     disturbed: Container[str],
 ) -> None:
-    """Mark the syncs that were compared and left nothing over; call at the end of a run.
+    """Mark the syncs that were compared and left nothing over; call at the end of a run, under its lease.
 
     Args:
         session: An open session.
@@ -76,8 +76,6 @@ def note_clean_syncs(
         entries: The syncs of the run, each concluded.
         disturbed: Syncs of which records went with their parents after they had been compared, perhaps.
     """
-    if not context.settings.skip_unbuilt:
-        return
     clean = [e for e in entries if e.compared and e.status in _CLEAN and not e.failing]
     found = {e.sync.name: _mark(context, e) for e in clean if e.sync.name not in disturbed}
     note_clean(session, tables, {sync: mark for sync, mark in found.items() if mark}, utc_now())

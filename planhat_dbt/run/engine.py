@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -460,7 +460,7 @@ class Run:
                 entry.balance()
                 entry.conclude(interrupted=self.stop.is_set())
                 self._log.write_sync(session, entry.row())
-            note_clean_syncs(session, self._context, self._tables, entries, self._journal.disturbed)
+            self._note_clean(session, entries)
             self._log.write_requests(session, self._book.take())
             result = RunResult(
                 run_id=self._run_id,
@@ -485,6 +485,13 @@ class Run:
         for one in result.results:
             self._listener.finished(one)
         return result
+
+    def _note_clean(self, session: Session, entries: list[Entry]) -> None:
+        if not self._context.settings.skip_unbuilt:
+            return
+        with suppress(RefusedError), session.transaction():  # another run took over: its word counts
+            self._lease.check(session)
+            note_clean_syncs(session, self._context, self._tables, entries, self._journal.disturbed)
 
     def _run_row(self) -> RunRow:
         return RunRow(

@@ -19,8 +19,63 @@ class AnsiDialect(ABC):
         """Classify a type by the name the engine prints."""
 
     @abstractmethod
+    def quote(self, name: str) -> str:
+        """Quote an identifier, escaping what must be."""
+
+    @abstractmethod
+    def key_text(self, expression: str, column: Column) -> str:
+        """Write a key as text."""
+
+    @abstractmethod
+    def utc(self, expression: str, kind: ColumnKind) -> str:
+        """Write a date or time in the type of our own time columns."""
+
+    @abstractmethod
+    def _plain_text(self, expression: str, column: Column) -> str:
+        """A value as text, times as ISO 8601 has them."""
+
+    @abstractmethod
+    def _instant(self, utc: str) -> str:
+        """A time in UTC as it is sent: milliseconds, and `Z`."""
+
+    @abstractmethod
+    def _day_number(self, utc: str) -> str:
+        """Whole days since 1970-01-01."""
+
+    @abstractmethod
+    def _day_text(self, utc: str) -> str:
+        """The day, `YYYY-MM-DD`."""
+
+    @abstractmethod
+    def _json(self, expression: str, column: Column) -> str:
+        """A value as JSON text; NULL stays NULL."""
+
     def wire(self, expression: str, column: Column, form: WireForm) -> str:
         """Fetch a value in the form in which it is sent."""
+        match form:
+            case WireForm.TEXT | WireForm.NUMBER:
+                return self._plain_text(expression, column)
+            case WireForm.KEY:
+                return self.key_text(expression, column)
+            case WireForm.INSTANT:
+                return self._instant(self.utc(expression, column.kind))
+            case WireForm.DAY_NUMBER:
+                return self._day_number(self.utc(expression, column.kind))
+            case WireForm.DAY_TEXT:
+                return self._day_text(self.utc(expression, column.kind))
+            case WireForm.JSON:
+                return self._json(expression, column)
+            case WireForm.NATIVE:
+                return expression
+
+    def create_schema(self, database: str, schema: str) -> str:
+        """In the database named."""
+        return f"create schema if not exists {self.quote(database)}.{self.quote(schema)}"
+
+    def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
+        """The new name stands alone."""
+        table = ".".join(self.quote(part) for part in (*path, old))
+        return f"alter table {table} rename to {self.quote(new)}"
 
     def differs(self, left: str, right: str, kind: ColumnKind) -> str:  # noqa: ARG002 - other engines need it
         """Every type that is stored has a null-safe comparison."""

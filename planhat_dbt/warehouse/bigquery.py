@@ -1,8 +1,7 @@
 """BigQuery: a client made by the dbt adapter, and a session of BigQuery's own for each connection.
 
-Transactions and temporary tables need such a session (its reference, "Multi-statement transactions"). Transactions hold
-changes of rows only. So one begins with its first change of rows, and the scratch tables that are filled inside one
-are made before it, as on Snowflake. Nothing waits for a lock: of two that change the same table, one fails.
+Transactions and temporary tables need such a session (its reference, "Multi-statement transactions"). Nothing waits
+for a lock: of two transactions that change the same table, one fails.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 from planhat_dbt.warehouse.bigquery_dialect import BigQueryDialect, by_last_name, type_name
 from planhat_dbt.warehouse.error import WarehouseError, first_line
 from planhat_dbt.warehouse.port import Column, Row
-from planhat_dbt.warehouse.server import ServerSession, ServerWarehouse
+from planhat_dbt.warehouse.prepared import PreparedConnection, PreparedSession
+from planhat_dbt.warehouse.server import ServerWarehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _REFUSALS: Final = (GoogleAPIError, GoogleAuthError, OSError)
 """What the client raises; a connection that breaks is an `OSError`."""
-_OF_TABLES: Final = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
 _MARKS: Final = re.compile(r"('(?:[^'\\]|\\.)*'|`[^`]*`)|\?")
 """A text or name, or a mark of a parameter."""
 _ROWS_AT_ONCE: Final = 1000
@@ -95,8 +94,8 @@ def settings_of(adapter: Adapter) -> BigQuerySettings:
     )
 
 
-@dataclass(slots=True)
-class BigQueryConnection:
+@dataclass(slots=True, kw_only=True)
+class BigQueryConnection(PreparedConnection):
     """A client, and what of ours stands behind it."""
 
     client: Any
@@ -104,11 +103,9 @@ class BigQueryConnection:
     """The id of BigQuery's session."""
     location: str | None = None
     lock_wait: float = 60.0
-    prepared: bool = False
-    """Whether the scratch tables were made."""
 
 
-class BigQuerySession(ServerSession):
+class BigQuerySession(PreparedSession):
     """One session of BigQuery in use."""
 
     def __init__(
@@ -118,12 +115,9 @@ class BigQuerySession(ServerSession):
         scratch: Mapping[str, Mapping[str, str]],
         settings: BigQuerySettings,
     ) -> None:
-        super().__init__(dialect)
+        super().__init__(connection, dialect, scratch)
         self._connection = connection
-        self._scratch = scratch
         self._settings = settings
-        self._begun = False
-        self._changed = False
 
     def start(self) -> None:
         """Begin a session where the models are."""
@@ -137,19 +131,9 @@ class BigQuerySession(ServerSession):
             job.result()
             self._connection.session = job.session_info.session_id
 
-    def end(self) -> None:
-        """End it; what is temporary goes with it."""
+    def abort(self) -> None:
+        """End BigQuery's session; what is temporary goes with it."""
         self._run("call bqs.abort_session()")
-
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
-        """Run one statement."""
-        if _OF_TABLES.match(sql):
-            self._commit()  # such a statement is refused inside a transaction
-        elif self._depth and not self._begun:
-            self._run("begin transaction")
-            self._begun, self._changed = True, False
-        self._run(sql, parameters)
-        self._changed = True
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run a query with a small result."""
@@ -167,42 +151,6 @@ class BigQuerySession(ServerSession):
         """Append a few rows, by statements that stay within the limits of parameters and size."""
         for part in _parts(rows, len(columns)):
             super().insert(table, columns, part)
-
-    def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
-        """Fill a scratch table by rows."""
-        self._empty(name, columns)
-        self.insert(name, list(columns), list(zip(*lists, strict=True)))
-
-    def scratch(self, name: str, query: str) -> None:
-        """Keep a query's result until the session ends."""
-        if name in self._scratch:
-            self._empty(name, self._scratch[name])
-            self.execute(f"insert into {name} {query}")
-        else:
-            self._make(f"create or replace temp table {name} as {query}")
-
-    def _empty(self, name: str, columns: Mapping[str, str]) -> None:
-        if name in self._scratch:
-            self._prepare()
-            self.execute(f"delete from {name} where true")
-        else:
-            self._make(f"create or replace temp table {name} ({self._spelt(columns)})")
-
-    def _spelt(self, columns: Mapping[str, str]) -> str:
-        return ", ".join(f"{self._dialect.quote(column)} {kind}" for column, kind in columns.items())
-
-    def _make(self, sql: str) -> None:
-        if self._begun:
-            raise RuntimeError(f"a scratch table made inside a transaction: {sql[:60]}")
-        self._run(sql)
-
-    def _prepare(self) -> None:
-        """Make the scratch tables of transactions, once for a session."""
-        if self._connection.prepared:
-            return
-        for name, columns in self._scratch.items():
-            self._make(f"create or replace temp table {name} ({self._spelt(columns)})")
-        self._connection.prepared = True
 
     def columns(self, relation: str) -> tuple[Column, ...] | None:
         """Describe a table or view by the API, which costs nothing; None if it does not exist."""
@@ -267,26 +215,6 @@ class BigQuerySession(ServerSession):
         """Say how long `lock` tries."""
         self._connection.lock_wait = seconds
 
-    def _begin(self) -> None:
-        """Later, with the first change of rows; scratch tables are made now."""
-        if self._scratch:
-            self._prepare()
-
-    def _commit(self) -> None:
-        if self._begun:
-            self._begun = False
-            try:
-                self._run("commit transaction")
-            except WarehouseError:
-                with contextlib.suppress(WarehouseError):
-                    self._run("rollback transaction")
-                raise
-
-    def _rollback(self) -> None:
-        if self._begun:
-            self._begun = False
-            self._run("rollback transaction")
-
     def _run(self, sql: str, parameters: Sequence[object] = ()) -> None:
         with self._told():
             self._query(sql, parameters).result()
@@ -335,7 +263,7 @@ class BigQueryWarehouse(ServerWarehouse[BigQueryConnection, BigQuerySession]):
             settings: What the profile says of queries.
             lock_wait: Seconds that a run tries to lock what another session changes.
         """
-        super().__init__(database, lambda: BigQueryConnection(connect()), lock_wait=lock_wait)
+        super().__init__(database, lambda: BigQueryConnection(client=connect()), lock_wait=lock_wait)
         self._scratch = scratch
         self._settings = settings
 
@@ -358,7 +286,7 @@ class BigQueryWarehouse(ServerWarehouse[BigQueryConnection, BigQuerySession]):
     def _close(self, connection: BigQueryConnection) -> None:
         with contextlib.suppress(WarehouseError):
             if connection.session:
-                self._session(connection).end()
+                self._session(connection).abort()
         with contextlib.suppress(*_REFUSALS):
             connection.client.close()
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
-from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
+from planhat_dbt.warehouse.port import Column, ColumnKind
 
 _KINDS: Final[dict[str, ColumnKind]] = {
     "STRING": ColumnKind.TEXT,
@@ -62,10 +62,6 @@ class BigQueryDialect(AnsiDialect):
     def literal(self, text: str) -> str:
         """Write a text literal: backslashes escape, quotes are not doubled, and no line may end in it."""
         return "'" + _SPECIAL.sub(lambda found: _ESCAPES[found[0]], text) + "'"
-
-    def create_schema(self, database: str, schema: str) -> str:
-        """Make a dataset, in the location in which the session runs."""
-        return f"create schema if not exists {self.quote(database)}.{self.quote(schema)}"
 
     def kind(self, type_name: str) -> ColumnKind:
         """Classify a type by its name in SQL."""
@@ -146,11 +142,6 @@ class BigQueryDialect(AnsiDialect):
             return f"timestamp({expression}, 'UTC')"
         return f"{cast}({expression} as {new})"
 
-    def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
-        """The new name stands alone."""
-        table = ".".join(self.quote(part) for part in (*path, old))
-        return f"alter table {table} rename to {self.quote(new)}"
-
     def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:  # noqa: ARG002 - in the value
         """In one statement that makes the table anew: a column's type can only be widened."""
         return (f"create or replace table {table} as select * replace ({value} as {column}) from {table}",)
@@ -172,36 +163,27 @@ class BigQueryDialect(AnsiDialect):
         text = f"cast({expression} as string)"
         return f"case when strpos({text}, '.') > 0 then {text} else {text} || '.0' end"
 
-    def wire(self, expression: str, column: Column, form: WireForm) -> str:
-        """Fetch a stored value in the form in which it is sent."""
-        match form:
-            case WireForm.TEXT | WireForm.NUMBER:
-                return self._text(expression, column.kind)
-            case WireForm.KEY:
-                return self.key_text(expression, column)
-            case WireForm.INSTANT:
-                return _instant(self.utc(expression, column.kind))
-            case WireForm.DAY_NUMBER:
-                return f"unix_date(cast({self.utc(expression, column.kind)} as date))"
-            case WireForm.DAY_TEXT:
-                return f"format_date('%E4Y-%m-%d', cast({self.utc(expression, column.kind)} as date))"
-            case WireForm.JSON:
-                return self._json(expression, column.kind)
-            case WireForm.NATIVE:
-                return expression
+    def _plain_text(self, expression: str, column: Column) -> str:
+        return self._text(expression, column.kind)
 
-    def _json(self, expression: str, kind: ColumnKind) -> str:
+    def _instant(self, utc: str) -> str:
+        return f"format_datetime('%E4Y-%m-%dT%H:%M:%E3SZ', {utc})"
+
+    def _day_number(self, utc: str) -> str:
+        return f"unix_date(cast({utc} as date))"
+
+    def _day_text(self, utc: str) -> str:
+        return f"format_date('%E4Y-%m-%d', cast({utc} as date))"
+
+    def _json(self, expression: str, column: Column) -> str:
+        kind = column.kind
         if kind in _DOCUMENTS:
             return expression
         if kind in (*NUMBERS, ColumnKind.BOOLEAN):
             return self._text(expression, kind)
         if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
-            return f"""'"' || {_instant(self.utc(expression, kind))} || '"'"""
+            return f"""'"' || {self._instant(self.utc(expression, kind))} || '"'"""
         return self.json_text(self._text(expression, kind))
-
-
-def _instant(utc: str) -> str:
-    return f"format_datetime('%E4Y-%m-%dT%H:%M:%E3SZ', {utc})"
 
 
 def _trimmed(text: str) -> str:

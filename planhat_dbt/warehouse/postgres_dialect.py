@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
-from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
+from planhat_dbt.warehouse.port import Column, ColumnKind
 
 _KINDS: Final[dict[str, ColumnKind]] = {
     **dict.fromkeys(("smallint", "integer", "bigint"), ColumnKind.INTEGER),
@@ -160,11 +160,6 @@ class PostgresDialect(AnsiDialect):
         source = _exact(expression, old) if self.kind(old) is ColumnKind.FLOAT else expression
         return f"cast({source} as {new})"
 
-    def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
-        """The new name stands alone."""
-        table = ".".join(self.quote(part) for part in (*path, old))
-        return f"alter table {table} rename to {self.quote(new)}"
-
     def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
         """`using` says what becomes of what is there."""
         return (f"alter table {table} alter column {column} type {type_name} using {value}",)
@@ -204,28 +199,22 @@ class PostgresDialect(AnsiDialect):
         text = f"cast(cast({expression} as double precision) as text)"
         return f"case when position('.' in {text}) > 0 then {text} else {text} || '.0' end"
 
-    def wire(self, expression: str, column: Column, form: WireForm) -> str:
-        """Fetch a value in the form in which it is sent."""
-        match form:
-            case WireForm.TEXT | WireForm.NUMBER:
-                return f"cast({expression} as text)"
-            case WireForm.KEY:
-                return self.key_text(expression, column)
-            case WireForm.INSTANT:
-                return _instant(self.utc(expression, column.kind))
-            case WireForm.DAY_NUMBER:
-                return f"cast({self.utc(expression, column.kind)} as date) - date '1970-01-01'"
-            case WireForm.DAY_TEXT:
-                return f"to_char({self.utc(expression, column.kind)}, 'YYYY-MM-DD')"
-            case WireForm.JSON:
-                return self._json(expression, column)
-            case WireForm.NATIVE:
-                return expression
+    def _plain_text(self, expression: str, column: Column) -> str:  # noqa: ARG002 - other engines need it
+        return f"cast({expression} as text)"
+
+    def _instant(self, utc: str) -> str:
+        return f"""to_char({utc}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+
+    def _day_number(self, utc: str) -> str:
+        return f"cast({utc} as date) - date '1970-01-01'"
+
+    def _day_text(self, utc: str) -> str:
+        return f"to_char({utc}, 'YYYY-MM-DD')"
 
     def _json(self, expression: str, column: Column) -> str:
         match column.kind:
             case ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
-                return f"""'"' || {_instant(self.utc(expression, column.kind))} || '"'"""
+                return f"""'"' || {self._instant(self.utc(expression, column.kind))} || '"'"""
             case ColumnKind.JSON:
                 return _minified(f"cast({expression} as text)")
             case ColumnKind.NESTED:
@@ -277,7 +266,3 @@ def _instants(text: str) -> str:
     """JSON whose texts are all times in UTC, as they are sent: milliseconds, and `Z`."""
     padded = rf"""regexp_replace({text}, '"([0-9T:-]+)(?:\.([0-9]+))?(?:\+00:00)?"', '"\1.\2000Z"', 'g')"""
     return rf"""regexp_replace({padded}, '\.([0-9]{{3}})[0-9]*Z"', '.\1Z"', 'g')"""
-
-
-def _instant(utc: str) -> str:
-    return f"""to_char({utc}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""

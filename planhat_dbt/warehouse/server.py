@@ -55,9 +55,6 @@ class ServerSession(ABC):
     def finish(self) -> None:  # noqa: B027 - for most there is nothing to do
         """Nothing: what was not committed is gone."""
 
-    def end(self) -> None:  # noqa: B027 - as above
-        """Let go of what was kept for the session; by default its connection does."""
-
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Append a few rows with one statement each thousand."""
         names = ", ".join(self._dialect.quote(c) for c in columns)
@@ -129,9 +126,7 @@ class ServerWarehouse(ABC, Generic[_C, _S]):
         """Connect, or take up a connection that still answers."""
         connection = self._take()
         try:
-            session = self._session(connection)
-            yield session
-            session.end()
+            yield self._session(connection)
         finally:
             self._give_back(connection)
 

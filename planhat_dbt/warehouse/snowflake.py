@@ -1,13 +1,8 @@
-"""Snowflake: a connection made by the dbt adapter, spoken to through Snowflake's connector.
-
-Its transactions hold changes of rows only: whatever makes, alters or drops a table commits what came before. So a
-transaction begins with its first change of rows, and the scratch tables that are filled inside one are made before it.
-"""
+"""Snowflake: a connection made by the dbt adapter, spoken to through Snowflake's connector."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +10,8 @@ from snowflake.connector.errors import Error
 
 from planhat_dbt.warehouse.error import WarehouseError
 from planhat_dbt.warehouse.port import Column, Row
-from planhat_dbt.warehouse.server import ServerSession, ServerWarehouse
+from planhat_dbt.warehouse.prepared import PreparedConnection, PreparedSession
+from planhat_dbt.warehouse.server import ServerWarehouse
 from planhat_dbt.warehouse.snowflake_dialect import SnowflakeDialect, folded, type_name, unquoted
 from planhat_dbt.warehouse.text import escaped
 
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 _MISSING: Final = 2003
 """Does not exist, or the role may not see it."""
 _DENIED: Final = 3001
-_OF_TABLES: Final = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
 _SETUP: Final = (
     "alter session set timezone = 'UTC'",
     "alter session set quoted_identifiers_ignore_case = false",
@@ -34,40 +29,26 @@ _LONGEST: Final = 300
 """Characters of a message that are shown; it may go on with the statement."""
 
 
-@dataclass(slots=True)
-class SnowflakeConnection:
+@dataclass(slots=True, kw_only=True)
+class SnowflakeConnection(PreparedConnection):
     """A connection of the driver, and what of ours stands on it."""
 
     driver: Any
-    prepared: bool = False
-    """Whether the scratch tables were made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scratch:
-    """The scratch tables that are filled inside transactions: name → column → type; and where they are made."""
-
-    schema: str
-    tables: Mapping[str, Mapping[str, str]]
-
-
-class SnowflakeSession(ServerSession):
+class SnowflakeSession(PreparedSession):
     """One connection in use."""
 
-    def __init__(self, connection: SnowflakeConnection, dialect: SnowflakeDialect, scratch: Scratch) -> None:
-        super().__init__(dialect)
+    def __init__(
+        self,
+        connection: SnowflakeConnection,
+        dialect: SnowflakeDialect,
+        scratch: Mapping[str, Mapping[str, str]],
+        schema: str,
+    ) -> None:
+        super().__init__(connection, dialect, scratch)
         self._connection = connection
-        self._scratch = scratch
-        self._begun = False
-
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
-        """Run one statement."""
-        if _OF_TABLES.match(sql):
-            self._commit()  # it would be, unsaid
-        elif self._depth and not self._begun:
-            self._run("begin")
-            self._begun = True
-        self._run(sql, parameters)
+        self._schema = schema
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run a query with a small result."""
@@ -82,45 +63,11 @@ class SnowflakeSession(ServerSession):
             while part := cursor.fetchmany(size):
                 yield [tuple(row) for row in part]
 
-    def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
-        """Fill a scratch table by rows."""
-        self._empty(name, columns)
-        self.insert(name, list(columns), list(zip(*lists, strict=True)))
-
-    def scratch(self, name: str, query: str) -> None:
-        """Keep a query's result until the session ends."""
-        if name in self._scratch.tables:
-            self._empty(name, self._scratch.tables[name])
-            self.execute(f"insert into {name} {query}")
-        else:
-            self._make(f"create or replace temporary table {name} as {query}")
-
-    def _empty(self, name: str, columns: Mapping[str, str]) -> None:
-        if name in self._scratch.tables:
-            self._prepare()
-            self.execute(f"delete from {name}")
-        else:
-            spelt = ", ".join(f"{self._dialect.quote(column)} {kind}" for column, kind in columns.items())
-            self._make(f"create or replace temporary table {name} ({spelt})")
-
     def _make(self, sql: str) -> None:
-        if self._begun:
-            raise RuntimeError(f"a scratch table made inside a transaction would commit it: {sql[:60]}")
-        self._use_schema()
-        self._run(sql)
-
-    def _prepare(self) -> None:
-        """Make the scratch tables of transactions, once for a connection."""
-        if self._connection.prepared:
-            return
-        for name, columns in self._scratch.tables.items():
-            spelt = ", ".join(f"{self._dialect.quote(column)} {kind}" for column, kind in columns.items())
-            self._make(f"create temporary table if not exists {name} ({spelt})")
-        self._connection.prepared = True
-
-    def _use_schema(self) -> None:
         # Scratch tables stand in the schema of the session: that of the state tables, where we may make some.
-        self._run(f"use schema {self._scratch.schema}")
+        if not self._begun:
+            self._run(f"use schema {self._schema}")
+        super()._make(sql)
 
     def columns(self, relation: str) -> tuple[Column, ...] | None:
         """Describe a table or view; None if it does not exist."""
@@ -162,20 +109,9 @@ class SnowflakeSession(ServerSession):
         self._run(f"alter session set lock_timeout = {max(int(seconds), 1)}")
 
     def _begin(self) -> None:
-        """Later, with the first change of rows; until then scratch tables can be made."""
-        if self._scratch.tables and not self._connection.prepared:
-            with contextlib.suppress(WarehouseError):  # no schema yet: the first transactions make it
-                self._prepare()
-
-    def _commit(self) -> None:
-        if self._begun:
-            self._begun = False
-            self._run("commit")
-
-    def _rollback(self) -> None:
-        if self._begun:
-            self._begun = False
-            self._run("rollback")
+        """As ever, but there may be no schema yet: the first transactions make it."""
+        with contextlib.suppress(WarehouseError):
+            super()._begin()
 
     def _run(self, sql: str, parameters: Sequence[object] = ()) -> None:
         with self._told(), self._connection.driver.cursor() as cursor:
@@ -212,12 +148,15 @@ class SnowflakeWarehouse(ServerWarehouse[SnowflakeConnection, SnowflakeSession])
             schema: The schema of the state tables.
             lock_wait: Seconds that a statement waits for another session to let go of a table.
         """
-        super().__init__(unquoted(database), lambda: SnowflakeConnection(connect()), lock_wait=lock_wait)
+        super().__init__(
+            unquoted(database), lambda: SnowflakeConnection(driver=connect()), lock_wait=lock_wait
+        )
         quote = self.dialect.quote
-        self._scratch = Scratch(f"{quote(self.database)}.{quote(schema)}", scratch)
+        self._scratch = scratch
+        self._schema = f"{quote(self.database)}.{quote(schema)}"
 
     def _session(self, connection: SnowflakeConnection) -> SnowflakeSession:
-        return SnowflakeSession(connection, self.dialect, self._scratch)
+        return SnowflakeSession(connection, self.dialect, self._scratch, self._schema)
 
     def _set_up(self, connection: SnowflakeConnection) -> None:
         session = self._session(connection)

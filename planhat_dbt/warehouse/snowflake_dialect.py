@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
-from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
+from planhat_dbt.warehouse.port import Column, ColumnKind
 
 _KINDS: Final[dict[str, ColumnKind]] = {
     **dict.fromkeys(("VARCHAR", "TEXT"), ColumnKind.TEXT),
@@ -68,10 +68,6 @@ class SnowflakeDialect(AnsiDialect):
     def literal(self, text: str) -> str:
         """Write a text literal, in which a backslash escapes."""
         return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-    def create_schema(self, database: str, schema: str) -> str:
-        """In the database named."""
-        return f"create schema if not exists {self.quote(database)}.{self.quote(schema)}"
 
     def kind(self, type_name: str) -> ColumnKind:
         """Classify a type by the name `describe table` prints."""
@@ -171,37 +167,27 @@ class SnowflakeDialect(AnsiDialect):
         text = f"cast({expression} as varchar)"
         return f"case when position('.' in {text}) > 0 then {text} else {text} || '.0' end"
 
-    def wire(self, expression: str, column: Column, form: WireForm) -> str:
-        """Fetch a value in the form in which it is sent."""
-        match form:
-            case WireForm.TEXT | WireForm.NUMBER:
-                return self._text(expression, column.kind)
-            case WireForm.KEY:
-                return self.key_text(expression, column)
-            case WireForm.INSTANT:
-                return _instant(self.utc(expression, column.kind))
-            case WireForm.DAY_NUMBER:
-                day = f"cast({self.utc(expression, column.kind)} as date)"
-                return f"datediff('day', cast('1970-01-01' as date), {day})"
-            case WireForm.DAY_TEXT:
-                return f"to_char(cast({self.utc(expression, column.kind)} as date), 'YYYY-MM-DD')"
-            case WireForm.JSON:
-                return self._json(expression, column.kind)
-            case WireForm.NATIVE:
-                return expression
+    def _plain_text(self, expression: str, column: Column) -> str:
+        return self._text(expression, column.kind)
 
-    def _json(self, expression: str, kind: ColumnKind) -> str:
+    def _instant(self, utc: str) -> str:
+        return f"""to_char({utc}, 'YYYY-MM-DD"T"HH24:MI:SS.FF3') || 'Z'"""
+
+    def _day_number(self, utc: str) -> str:
+        return f"datediff('day', cast('1970-01-01' as date), cast({utc} as date))"
+
+    def _day_text(self, utc: str) -> str:
+        return f"to_char(cast({utc} as date), 'YYYY-MM-DD')"
+
+    def _json(self, expression: str, column: Column) -> str:
+        kind = column.kind
         if kind in _DOCUMENTS:
             return expression
         if kind in (*NUMBERS, ColumnKind.BOOLEAN):
             return f"cast({expression} as varchar)"
         if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
-            return f"""'"' || {_instant(self.utc(expression, kind))} || '"'"""
+            return f"""'"' || {self._instant(self.utc(expression, kind))} || '"'"""
         return f"to_json(to_variant({self._text(expression, kind)}))"
-
-
-def _instant(utc: str) -> str:
-    return f"""to_char({utc}, 'YYYY-MM-DD"T"HH24:MI:SS.FF3') || 'Z'"""
 
 
 def _trimmed(text: str) -> str:

@@ -44,7 +44,6 @@ _ROWS_AT_ONCE: Final = 1000
 _PATIENCE: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between tries of a statement that another one got in the way of."""
 
-
 _SCRATCH: Final = "scratch__"
 
 
@@ -174,8 +173,8 @@ class StepwiseSession(ServerSession):
         self._tables.append(table)
         return table
 
-    def end(self) -> None:
-        """Drop what was kept for the session, unless unfinished steps read it."""
+    def drop_scratch(self) -> None:
+        """Drop the scratch tables of the session, unless unfinished steps read them; for its warehouse to call."""
         if not self._stepping.unfinished:
             for table in self._tables:
                 self._try(f"drop table if exists {table}")
@@ -205,8 +204,9 @@ class StepwiseSession(ServerSession):
                 self._go_on(name, [_Step(*row[1:]) for row in found if row[0] == name])
             self._stepping.unfinished = False
         for name in tables:
-            if name.startswith(_SCRATCH):
-                self._try(f"drop table if exists {self._stepping.place}.{self._dialect.quote(name)}")
+            table = f"{self._stepping.place}.{self._dialect.quote(name)}"
+            if name.startswith(_SCRATCH) and table not in self._tables:
+                self._try(f"drop table if exists {table}")
 
     def _go_on(self, name: str, steps: list[_Step]) -> None:
         begun = [step for step in steps if step.was]
@@ -251,11 +251,16 @@ class StepwiseSession(ServerSession):
     def _carry_out(self, name: str, steps: Sequence[_Step]) -> None:
         table, mine = self._stepping.steps, f"list_id = {self._value(name)}"
         for step in steps:
-            was = self._value(self._state(step.target))
-            self._try(f"update {table} set was = {was} where {mine} and step = {step.number}")
+            was = self._state(step.target)
+            this = f"{mine} and step = {step.number}"
+            self._try(f"update {table} set was = {self._value(was)} where {this}")
             try:
                 self._try(step.statement)
             except WarehouseError as error:
+                if (
+                    self._state(step.target) == was
+                ):  # refused: whoever mends its table must not pass for this step
+                    self._try(f"update {table} set was = null where {this}")
                 raise WarehouseError(
                     error.reason,
                     hint=f"What was begun is kept in {table}; the next run finishes it first. {error.hint}".strip(),

@@ -5,20 +5,14 @@ Tests speak DuckDB's SQL, which is translated.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import datetime as dt
 import math
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 import sqlglot
@@ -26,7 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client
 from sqlglot import exp
 
-from harness.postgres import die_with_parent
+from harness.emulator import port_of
 from planhat_dbt.state.scratch import scratch_tables
 from planhat_dbt.warehouse.bigquery import BigQuerySession, BigQueryWarehouse, settings_of
 from planhat_dbt.warehouse.bigquery_dialect import BigQueryDialect
@@ -34,32 +28,10 @@ from planhat_dbt.warehouse.dbt_adapter import Adapter
 from planhat_dbt.warehouse.profile import AdapterTarget
 
 SCHEMA: Final = "main"
-_SERVER: Final = Path(__file__).with_name("bigquery_server.py")
+_SERVER: Final = "bigquery_server.py"
 _WIDE: Final = re.compile(r"\b(U?INT128|UINT64|HUGEINT|UHUGEINT|BIGNUM)\b")
 _SMALL: Final = re.compile(r"\bU?(TINYINT|SMALLINT)\b")
 _MADE = count(1)
-
-
-@cache
-def port() -> int:
-    """The port of this test process's server."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        number = int(found.getsockname()[1])
-    process = subprocess.Popen(
-        [sys.executable, _SERVER, str(number)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - one call, which allocates nothing
-    )
-    atexit.register(process.kill)
-    give_up = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", number), timeout=1):
-            return number
-        assert process.poll() is None
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 class BigQueryProject:
@@ -84,7 +56,7 @@ class BigQueryProject:
             "token": "not-a-secret-but-looked-for",
             "project": self.database,
             "dataset": SCHEMA,
-            "api_endpoint": f"http://127.0.0.1:{port()}",
+            "api_endpoint": f"http://127.0.0.1:{port_of(_SERVER)}",
             "threads": 1,
         }
 

@@ -25,7 +25,7 @@ from bqemulator.storage.engine import DuckDBEngine
 
 _SESSION: ContextVar[str] = ContextVar("session", default="")
 _CURSORS: Final[dict[str, duckdb.DuckDBPyConnection]] = {}
-_OF_TRANSACTIONS: Final = re.compile(r"\s*(begin|commit|rollback) transaction\s*", re.IGNORECASE)
+_OF_TRANSACTIONS: Final = re.compile(r"\s*(begin|commit|rollback)( transaction)?\s*", re.IGNORECASE)
 _ENDS: Final = re.compile(r"\s*call bqs\.abort_session\(\)\s*", re.IGNORECASE)
 _SPELT: Final = {
     "%E4Y": "%Y",

@@ -70,7 +70,7 @@ class StepwiseDuckDBWarehouse(DuckDBWarehouse):
     def _in_steps(self, connection: DuckDBSession) -> Iterator[StepwiseDuckDB]:
         session = StepwiseDuckDB(connection, self.dialect, self._stepping)
         yield session
-        session.end()
+        session.drop_scratch()
 
 
 class StepwiseFile(DuckDBFile):

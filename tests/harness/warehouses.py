@@ -245,7 +245,7 @@ def warehouse(directory: Path, on: str | None = None) -> Warehouse:
     if (on or ON) == "postgres":
         return PostgresDatabase()
     if (on or ON) == "snowflake":
-        from harness.emulated import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
+        from harness.snowflake import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
 
         return SnowflakeDatabase()
     if (on or ON) == "bigquery":

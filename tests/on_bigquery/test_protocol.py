@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import sqlglot
 from harness import Project
-from on_snowflake.test_protocol import lead_a_life
+from run.life import BEGIN, ENDS, check_transactions, lead_a_life
 from run.shop import add_companies
 from sqlglot import exp
 
@@ -21,40 +19,19 @@ _RESERVED = (
 )
 RESERVED = frozenset(_RESERVED.split(" "))
 """Words that BigQuery takes for no name without quotes (its reference, "Reserved keywords")."""
-OF_TABLES = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
-ENDS = ("commit transaction", "rollback transaction")
 
 
 @pytest.mark.timeout(600)
 def test_what_is_sent(project: Project, statements: list[str]) -> None:
     lead_a_life(project)
-    whole_transactions(statements)
+    check_transactions(statements, snapshot=".`snapshot__", batches="`batches`")
     understood(statements)
-
-
-def whole_transactions(life: list[str]) -> None:
-    """What is recorded of calls stands and falls together: no statement on tables comes between."""
-    recorded, inside = 0, None
-    for statement in life:
-        if statement == "begin transaction":
-            assert inside is None
-            inside = []
-        elif statement in ENDS:
-            if inside and any(
-                "`batches`" in s and "accepted" not in s and s.startswith("update") for s in inside
-            ):
-                recorded += any(".`snapshot__" in s and s.startswith("insert") for s in inside)
-            inside = None
-        elif inside is not None:
-            assert not OF_TABLES.match(statement), statement
-            inside.append(statement)
-    assert recorded >= 4
 
 
 def understood(life: list[str]) -> None:
     """Parsed as BigQuery's: no reserved word stands without quotes, and each change of rows says which."""
     for statement in life:
-        if statement == "begin transaction" or statement in ENDS or statement.startswith("call "):
+        if statement in (BEGIN, *ENDS) or statement.startswith("call "):
             continue
         tree = sqlglot.parse_one(statement, read="bigquery")
         assert not isinstance(tree, exp.Command), statement
@@ -66,6 +43,13 @@ def understood(life: list[str]) -> None:
             assert not union.args.get("distinct"), statement
         for column in tree.find_all(exp.Column):
             assert not column.args.get("db"), statement
+
+
+def test_a_connection_is_kept_while_a_run_lasts(project: Project, statements: list[str]) -> None:
+    """BigQuery's session goes with the connection: each that ends makes a new one, and its temporary tables."""
+    add_companies(project, 3)
+    project.sync()
+    assert 1 <= statements.count("call bqs.abort_session()") <= 2  # that of the heartbeat, perhaps
 
 
 def test_of_two_that_change_one_table_the_second_tries_again(project: Project) -> None:

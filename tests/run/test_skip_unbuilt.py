@@ -135,6 +135,22 @@ def test_children_that_went_with_their_parent_are_compared(shop: Project) -> Non
     assert outcome.counts("endusers") == {"inserted": 1}
 
 
+def test_children_of_a_record_made_anew_are_compared_in_the_same_run(shop: Project) -> None:
+    shop.insert("companies", [company(9), company(9)])  # so that companies are compared each time
+    shop.build()
+    add_endusers(shop, [enduser(1, account="c-3"), enduser(2)])
+    shop.sync(code=1)
+    outcome = shop.sync(code=1)
+    assert is_skipped(outcome, "endusers")
+    (gone,) = [r["_id"] for r in shop.sandbox.tenant.records("companies") if r["externalId"] == "c-3"]
+    shop.sandbox.tenant.remove("companies", gone)
+    shop.sql("update companies set name = 'Anew' where id = 'c-3'")
+    outcome = shop.sync(code=1, legal=False)  # the record that is gone is asked for
+    assert not is_skipped(outcome, "endusers")
+    assert outcome.counts("endusers") == {"inserted": 1}
+    assert {r["externalId"] for r in shop.sandbox.tenant.records("endusers")} == {"u-1", "u-2"}
+
+
 def test_a_plan_says_so_and_a_sealed_plan_compares(shop: Project) -> None:
     shop.sync()
     assert "not rebuilt" in shop.cli("plan").out

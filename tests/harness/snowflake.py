@@ -5,26 +5,20 @@ Tests speak DuckDB's SQL, which is translated. As with dbt on Snowflake, names a
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
 import math
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 import snowflake.connector
 import sqlglot
 from sqlglot import exp
 
-from harness.postgres import die_with_parent
+from harness.emulator import port_of
 from planhat_dbt.state.scratch import scratch_tables
 from planhat_dbt.warehouse.dbt_adapter import Adapter
 from planhat_dbt.warehouse.profile import AdapterTarget
@@ -33,34 +27,12 @@ from planhat_dbt.warehouse.snowflake_dialect import folded
 
 SCHEMA: Final = "analytics"
 _CATALOG: Final = "information_schema"
-_SERVER: Final = Path(__file__).with_name("fakesnow_server.py")
+_SERVER: Final = "fakesnow_server.py"
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _LISTS: Final = re.compile(r"\bARRAY\([^()]*\)|\bARRAY\(OBJECT\([^()]*\)\)")
 _OBJECTS: Final = re.compile(r"\b(OBJECT|MAP)\([^()]*(\([^()]*\)[^()]*)*\)")
 _BOUND: Final = re.compile(r"^(insert into .*?) values \(((?:\?, )*\?)\)$", re.IGNORECASE | re.DOTALL)
 _MADE = count(1)
-
-
-@cache
-def port() -> int:
-    """The port of this test process's server."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        number = int(found.getsockname()[1])
-    process = subprocess.Popen(
-        [sys.executable, _SERVER, str(number)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=die_with_parent,  # noqa: PLW1509 - one call, which allocates nothing
-    )
-    atexit.register(process.kill)
-    give_up = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", number), timeout=1):
-            return number
-        assert process.poll() is None
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 class SnowflakeDatabase:
@@ -80,7 +52,7 @@ class SnowflakeDatabase:
             "type": "snowflake",
             "account": "emulated",
             "host": "127.0.0.1",
-            "port": port(),
+            "port": port_of(_SERVER),
             "protocol": "http",
             "user": "planhat",
             "password": "not-a-secret-but-looked-for",
