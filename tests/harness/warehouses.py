@@ -245,11 +245,11 @@ def warehouse(directory: Path, on: str | None = None) -> Warehouse:
     if (on or ON) == "postgres":
         return PostgresDatabase()
     if (on or ON) == "snowflake":
-        from harness.snowflake import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
+        from harness.emulated_snowflake import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
 
         return SnowflakeDatabase()
     if (on or ON) == "bigquery":
-        from harness.bigquery import BigQueryProject  # noqa: PLC0415 - its client is in an environment of its own
+        from harness.emulated_bigquery import BigQueryProject  # noqa: PLC0415 - its client is in an environment of its own
 
         return BigQueryProject()
     path = directory / f"{DATABASE}.duckdb"
