@@ -97,15 +97,6 @@ class AnsiDialect(ABC):
         """`update … from`."""
         return f"update {table} set {changes} from {source} where {condition}"
 
-    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
-        """By way of another column: few engines change a type in place."""
-        return (
-            f"alter table {table} add column planhat_retyped {type_name}",
-            f"update {table} set planhat_retyped = {value}",
-            f"alter table {table} drop column {column}",
-            f"alter table {table} rename column planhat_retyped to {column}",
-        )
-
     def contains(self, text: str, part: str) -> str:
         """Look for one text in another."""
         return f"position({part} in {text}) > 0"
