@@ -159,14 +159,21 @@ def open_warehouse(
     """Pick the warehouse of a target; only what it needs is imported, and nothing is connected yet.
 
     Raises:
-        UsageError: Its adapter is not installed, or the profile does not fit it.
+        UsageError: Its adapter is not installed, the profile does not fit it, or a word of consent is missing.
     """
-    from planhat_dbt.warehouse.profile import DuckDBTarget  # noqa: PLC0415
+    from planhat_dbt.warehouse.profile import UNPROVEN, DuckDBTarget  # noqa: PLC0415
 
     if isinstance(target, DuckDBTarget):
         from planhat_dbt.warehouse.duckdb import DuckDBWarehouse  # noqa: PLC0415
 
         return DuckDBWarehouse(target, lock_wait=settings.duckdb_lock_wait, on_wait=on_wait)
+    if target.type in UNPROVEN and not settings.unproven_warehouse:
+        raise UsageError(
+            f"Target {target.name!r} is of type {target.type!r}: planhat_dbt has never been run on a real one, only on "
+            "a stand-in of its tests.",
+            hint="docs/warehouses.md says what was tested and what was not. To try it, set `unproven_warehouse: true` "
+            "under `vars: planhat:` in dbt_project.yml, and begin with `planhat-dbt plan`, which sends nothing.",
+        )
     from planhat_dbt.warehouse.dbt_adapter import Adapter  # noqa: PLC0415
 
     adapter = Adapter(target)
@@ -192,6 +199,18 @@ def open_warehouse(
             settings_of(adapter),
             lock_wait=settings.duckdb_lock_wait,
         )
+    if target.type == "trino":
+        from planhat_dbt.warehouse.trino import TrinoWarehouse, connected  # noqa: PLC0415
+
+        return TrinoWarehouse(adapter.database, lambda: connected(adapter), settings.state_schema)
+    if target.type == "databricks":
+        from planhat_dbt.warehouse.spark import DatabricksWarehouse  # noqa: PLC0415
+
+        return DatabricksWarehouse(adapter.database, adapter.connect, settings.state_schema)
+    if target.type == "spark":
+        from planhat_dbt.warehouse.spark import CATALOG, SparkWarehouse, connected  # noqa: PLC0415
+
+        return SparkWarehouse(CATALOG, lambda: connected(adapter), settings.state_schema)
     from planhat_dbt.warehouse.postgres import PostgresWarehouse  # noqa: PLC0415 - its driver comes with the adapter
 
     return PostgresWarehouse(adapter.database, adapter.connect, lock_wait=settings.duckdb_lock_wait)

@@ -89,6 +89,8 @@ class ProjectSettings(BaseModel):
     """Seconds that the end of a run waits for events that are not sent yet."""
     hook: bool = False
     """Whether plain `dbt build` ends with a sync (DESIGN §10)."""
+    unproven_warehouse: bool = False
+    """Whether a warehouse may be used on which this program was never run (decision 41)."""
     skip_unbuilt: bool = False
     """Whether a sync is not compared again whose model was not rebuilt since it was last clean (decision 42)."""
     on_unknown: OnUnknown = OnUnknown.HOLD

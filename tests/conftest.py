@@ -14,6 +14,13 @@ if ON == "steps":
 
     duckdb.DuckDBWarehouse = stepwise.StepwiseDuckDBWarehouse  # type: ignore[misc]
 
+if ON == "databricks":
+    from harness.translated_spark import HandedOut
+
+    from planhat_dbt.warehouse import dbt_adapter
+
+    dbt_adapter.Adapter = HandedOut  # type: ignore[misc,assignment]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -21,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if mark and ON not in ("duckdb", "steps"):
             item.add_marker(pytest.mark.skip(reason=mark.args[0] if mark.args else "of DuckDB"))
         mark = item.get_closest_marker("not_emulated")
-        if mark and ON in ("snowflake", "bigquery"):
+        if mark and ON in ("snowflake", "bigquery", "trino", "databricks"):
             item.add_marker(pytest.mark.skip(reason=f"an emulator: {mark.args[0]}"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.errors import PlanhatDbtError
@@ -57,21 +58,26 @@ def _check_models(found: Findings, session: Session, syncs: Sequence[Sync]) -> N
 
 
 def _check_rights(found: Findings, session: Session, tables: StateTables) -> None:
-    dialect = tables.dialect
     name = tables.name(_TRIAL)
+    trial = session.transaction() if session.takes_back else nullcontext()
     try:
-        with session.transaction():
-            session.execute(dialect.create_schema(tables.database, tables.schema))
-            session.execute(f"create table {name} (a {dialect.integer})")
-            session.load(_TRIAL, {"a": dialect.integer}, [[1]])
-            session.insert(name, ["a"], [[1]])
-            session.execute(f"delete from {name} where a = 1")
+        with trial:
+            _try_rights(session, tables, name)
             raise _TakeBackError  # noqa: TRY301 - it is how the transaction is ended
     except _TakeBackError:
         session.execute(f"drop table if exists {name}")  # some engines do not take back a table
         found.ok("rights", f"tables can be made and written in schema {tables.schema}")
     except PlanhatDbtError as error:
         found.fail("rights", error.message, error.hint, error.exit_code)
+
+
+def _try_rights(session: Session, tables: StateTables, name: str) -> None:
+    dialect = tables.dialect
+    session.execute(dialect.create_schema(tables.database, tables.schema))
+    session.execute(f"create table {name} (a {dialect.integer})")
+    session.load(_TRIAL, {"a": dialect.integer}, [[1]])
+    session.insert(name, ["a"], [[1]])
+    session.execute(f"delete from {name} where a = 1")
 
 
 def _check_state(found: Findings, session: Session, tables: StateTables, endpoint: Endpoint | None) -> None:

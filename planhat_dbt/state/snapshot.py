@@ -101,7 +101,7 @@ def ensure_snapshot(
     )
     refuse_other_times(session, tables, bound)
     narrow = _too_narrow(session, tables, bound, before)
-    columns = {c.name for c in known or ()}
+    columns = {c.name.lower() for c in known or ()}  # an engine may keep names in small letters
     now, rekeying = before, []
     if before.match != _match(bound.sync):
         now, rekeying = rekeyed_mapping(bound, before), prepare_rekeying(session, tables, bound)
@@ -196,12 +196,13 @@ def _migrate(
             value = tables.dialect.converted(quote(field.name), old.type, field.stored_type)
             statements += tables.dialect.retyped(table, quote(field.name), field.stored_type, value)
         elif change == "replace":
-            if field.name in columns:
+            if field.name.lower() in columns:
                 statements.append(f"alter table {table} drop column {quote(field.name)}")
             statements.append(f"alter table {table} add column {quote(field.name)} {field.stored_type}")
         fields[field.mapping.target] = FieldRecord(field.name, field.stored_type, field.fingerprint, since)
     kept = {f.column for f in fields.values()}
-    gone = sorted(({f.column for f in before.fields.values()} - kept) & columns)
+    told = {f.column for f in before.fields.values()} - kept
+    gone = sorted(name for name in told if name.lower() in columns)
     statements += [f"alter table {table} drop column {quote(name)}" for name in gone]
     if fields == before.fields:
         return replace(before, key=bound.key.name), []

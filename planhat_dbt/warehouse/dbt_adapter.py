@@ -7,6 +7,7 @@ manager's `open`.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from planhat_dbt.errors import FailedError, UsageError
@@ -53,15 +54,18 @@ class Adapter:
         """What the profile says under a key, as the adapter reads it; None: nothing."""
         return getattr(self._credentials, name, None)
 
+    def default(self, name: str, value: object) -> None:
+        """Say what counts where the profile leaves a key open."""
+        if self.setting(name) is None:
+            setattr(self._credentials, name, value)
+
     def connect(self) -> Any:
         """Make a new connection of the driver.
 
         Raises:
             FailedError: The server cannot be reached, or lets nobody of that name in.
         """
-        from dbt.adapters.contracts.connection import Connection  # noqa: PLC0415
-
-        connection = Connection(type=self._target.type, name="planhat_dbt", credentials=self._credentials)
+        connection = self._unopened()
         try:
             opened: Any = self._manager.open(connection)
         except Exception as error:  # each adapter has its own
@@ -70,6 +74,17 @@ class Adapter:
                 hint="Check it with `dbt debug`, then run the command again.",
             ) from error
         return opened.handle
+
+    def _unopened(self) -> Any:
+        from dbt.adapters.contracts.connection import Connection  # noqa: PLC0415
+
+        # That of Databricks has more in it than dbt's, which its `open` asks for.
+        of_its_own = getattr(sys.modules[self._manager.__module__], "DatabricksDBTConnection", None)
+        kind: Any = of_its_own or Connection
+        connection = kind(type=self._target.type, name="planhat_dbt", credentials=self._credentials)
+        if of_its_own:
+            connection.http_path = self._credentials.http_path
+        return connection
 
     def _read(self, credentials: Any) -> Any:
         from dbt_common.dataclass_schema import ValidationError  # noqa: PLC0415

@@ -44,6 +44,7 @@ class DuckDBSession:
     """One DuckDB connection in use."""
 
     lease_settles = 0.0
+    takes_back = True
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect, *, frugal: bool = False

@@ -173,6 +173,10 @@ class Session(Protocol):
     def lease_settles(self) -> float:
         """Seconds after which a lease that was taken is known to be ours alone; 0: `lock` sees to it."""
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether a transaction that fails has been carried out until then, and is undone; else it was put aside."""
+
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Run one statement."""
 

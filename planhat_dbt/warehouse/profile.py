@@ -14,7 +14,9 @@ from planhat_dbt.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SUPPORTED: Final = ("duckdb", "postgres", "snowflake", "bigquery")
+UNPROVEN: Final = ("databricks", "spark", "trino")
+"""Those that were never run for real nor on an emulator by others, and want a word of consent (decision 41)."""
+SUPPORTED: Final = ("duckdb", "postgres", "snowflake", "bigquery", *UNPROVEN)
 """Types of targets that can be opened."""
 _PLAIN: Final = frozenset(
     [

@@ -30,6 +30,7 @@ class ServerSession(ABC):
     """One connection in use."""
 
     lease_settles = 0.0
+    takes_back = True
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect

@@ -1,7 +1,7 @@
 """Engines on which each statement is committed by itself: a transaction is a list of steps, kept until all are done.
 
 Inside `transaction`, statements that write are put aside; what is read meanwhile is the state before it, scratch tables
-included. At its end the list is written into the table `steps` with one statement: from there on it stands, and is
+included. At its end the list is written into the table `steps`: from its last row on it stands, and is
 carried out step by step. A session that ends half-way leaves the rest to the next run (`finish`, under its lease).
 Which step was the last is told by what its table looked like before it, so that none is carried out twice.
 """
@@ -23,7 +23,7 @@ from planhat_dbt.warehouse.error import WarehouseError
 from planhat_dbt.warehouse.server import ServerSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planhat_dbt.warehouse.port import Column, Dialect, Row
 
@@ -41,6 +41,8 @@ _STEPS: Final = (
     ("was", "text"),
 )
 _ROWS_AT_ONCE: Final = 1000
+_MARK: Final = 0
+"""The step that is written last: a list without it never stood."""
 _PATIENCE: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between tries of a statement that another one got in the way of."""
 
@@ -83,6 +85,9 @@ class StepwiseSession(ServerSession):
 
     lease_settles = 5.0
     """Longer than a write of `meta` takes, from the look at it to its end."""
+    takes_back = False
+    longest = 4_000_000
+    """Characters of a statement that the engine takes; a list of steps is written in several where it is longer."""
 
     def __init__(self, dialect: Dialect, stepping: Stepping) -> None:
         """Make one.
@@ -154,11 +159,27 @@ class StepwiseSession(ServerSession):
         """Fill a scratch table by rows, at once."""
         spelt = ", ".join(f"{self._dialect.quote(column)} {kind}" for column, kind in columns.items())
         table = self._make(name, f"({spelt})")
-        rows = list(zip(*lists, strict=True))
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            part = rows[start : start + _ROWS_AT_ONCE]
-            values = ", ".join(f"({', '.join(map(self._value, row))})" for row in part)
+        for values in self._values(zip(*lists, strict=True)):
             self._try(f"insert into {table} values {values}")
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Append a few rows."""
+        names = ", ".join(self._dialect.quote(c) for c in columns)
+        for values in self._values(rows):
+            self.execute(f"insert into {table} ({names}) values {values}")
+
+    def _values(self, rows: Iterable[Sequence[object]]) -> Iterator[str]:
+        """Write rows as literals, in parts that leave room for their quotes in the list of steps."""
+        room, part, size = self.longest // 4, list[str](), 0
+        for row in rows:
+            text = f"({', '.join(map(self._value, row))})"
+            if part and (len(part) == _ROWS_AT_ONCE or size + len(text) > room):
+                yield ", ".join(part)
+                part, size = [], 0
+            part.append(text)
+            size += len(text) + 2
+        if part:
+            yield ", ".join(part)
 
     def scratch(self, name: str, query: str) -> None:
         """Keep a query's result until the session ends; at once."""
@@ -201,7 +222,11 @@ class StepwiseSession(ServerSession):
                 f"select list_id, step, statement, target, was from {self._stepping.steps} order by list_id, step"
             )
             for name in dict.fromkeys(row[0] for row in found):
-                self._go_on(name, [_Step(*row[1:]) for row in found if row[0] == name])
+                first, *steps = (_Step(*row[1:]) for row in found if row[0] == name)
+                if first.number == _MARK:
+                    self._go_on(name, steps)
+                else:
+                    self._try(f"delete from {self._stepping.steps} where {self._of(name)}")
             self._stepping.unfinished = False
         for name in tables:
             table = f"{self._stepping.place}.{self._dialect.quote(name)}"
@@ -242,14 +267,15 @@ class StepwiseSession(ServerSession):
     def _keep(self, name: str, steps: Sequence[_Step]) -> None:
         columns = ", ".join(f"{c} {getattr(self._dialect, kind)}" for c, kind in _STEPS)
         self._try(f"create table if not exists {self._stepping.steps} ({columns})")
-        rows = ", ".join(
-            f"({self._value(name)}, {step.number}, {self._value(step.statement)}, {self._value(step.target)}, null)"
-            for step in steps
-        )
-        self._try(f"insert into {self._stepping.steps} values {rows}")
+        rows = [(name, s.number, s.statement, s.target, None) for s in (*steps, _Step(_MARK, "", ""))]
+        for values in self._values(rows):
+            self._try(f"insert into {self._stepping.steps} values {values}")
+
+    def _of(self, name: str) -> str:
+        return f"list_id = {self._value(name)}"
 
     def _carry_out(self, name: str, steps: Sequence[_Step]) -> None:
-        table, mine = self._stepping.steps, f"list_id = {self._value(name)}"
+        table, mine = self._stepping.steps, self._of(name)
         for step in steps:
             was = self._state(step.target)
             this = f"{mine} and step = {step.number}"

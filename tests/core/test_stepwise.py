@@ -175,6 +175,45 @@ def test_killed_while_it_is_finished_it_is_finished_by_the_next(file: Path, tape
         assert (content(file), left(file)) == (AFTER, [])
 
 
+def test_a_list_that_is_longer_than_a_statement_stands_whole_or_not_at_all(
+    file: Path, tape: Tape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StepwiseDuckDB, "longest", 1500)
+    tape.play(None)
+    change_and_close(file)
+    assert content(file) == AFTER
+    assert max(map(len, tape.statements)) <= 1500
+    parts = [i for i, s in enumerate(tape.statements) if s.startswith(f'insert into {PLACE}."steps"')]
+    assert len(parts) > 2
+    for point in parts:
+        fill(file)
+        tape.play(point)
+        with pytest.raises(KilledError):
+            change_and_close(file)
+        tape.play(None)
+        with opened(file) as session:
+            session.finish()
+        assert (content(file), left(file)) == (BEFORE, [])
+
+
+def test_many_rows_are_written_in_several_statements(
+    file: Path, tape: Tape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StepwiseDuckDB, "longest", 4000)
+    rows = [(f"k{i}'?", i) for i in range(300)]
+    with opened(file) as session:
+        tape.play(None)
+        session.insert(f"{PLACE}.t", ["k", "n"], rows)
+        session.load(
+            "planhat_ids",
+            {"k": "varchar", "n": "integer"},
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+        assert session.rows("select count(*), sum(n) from planhat_ids") == [(300, sum(range(300)))]
+    assert max(map(len, tape.statements)) <= 1200
+    assert content(file) == sorted([*BEFORE, *rows])
+
+
 def test_what_failed_half_way_is_finished_before_the_next_transaction(file: Path) -> None:
     warehouse = StepwiseDuckDBWarehouse(DuckDBTarget("dev", str(file), "shop"))
     with pytest.raises(WarehouseError) as told:

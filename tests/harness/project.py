@@ -24,6 +24,7 @@ from harness.outcome import COUNTS, Outcome, Row
 from harness.warehouses import warehouse
 from planhat_dbt.cli.main import main
 from planhat_dbt.sandbox import Sandbox
+from planhat_dbt.warehouse.profile import UNPROVEN
 
 Values = Sequence[object]
 DATABASE = "shop"
@@ -44,8 +45,8 @@ class Project:
         self.models: dict[str, ModelNode] = {}
         self.env: dict[str, str] = dict(sandbox.environment)
         self.target.mkdir(parents=True)
-        self.settings()
         self.warehouse = warehouse(directory, on)
+        self.settings()
         profile = self.warehouse.profile
         outputs = {"dev": profile, "prod": dict(profile)}
         self._write_yaml("profiles.yml", {"shop": {"target": "dev", "outputs": outputs}})
@@ -54,7 +55,9 @@ class Project:
 
     def settings(self, **planhat: Any) -> None:
         """Write `dbt_project.yml` with these `vars: planhat:`."""
-        document = {"name": "shop", "version": "1.0", "profile": "shop", "vars": {"planhat": QUICK | planhat}}
+        consent = {"unproven_warehouse": True} if self.warehouse.profile["type"] in UNPROVEN else {}
+        given = QUICK | consent | planhat
+        document = {"name": "shop", "version": "1.0", "profile": "shop", "vars": {"planhat": given}}
         self._write_yaml("dbt_project.yml", document)
 
     def model(

@@ -242,22 +242,34 @@ def held(file: Path) -> Iterator[int]:
 
 def warehouse(directory: Path, on: str | None = None) -> Warehouse:
     """A new, empty warehouse."""
-    if (on or ON) == "postgres":
-        return PostgresDatabase()
-    if (on or ON) == "snowflake":
-        from harness.emulated_snowflake import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
+    match on or ON:
+        case "postgres":
+            return PostgresDatabase()
+        case "snowflake":
+            from harness.emulated_snowflake import SnowflakeDatabase  # noqa: PLC0415 - its connector is in an environment of its own
 
-        return SnowflakeDatabase()
-    if (on or ON) == "bigquery":
-        from harness.emulated_bigquery import BigQueryProject  # noqa: PLC0415 - its client is in an environment of its own
+            return SnowflakeDatabase()
+        case "bigquery":
+            from harness.emulated_bigquery import BigQueryProject  # noqa: PLC0415 - its client is in an environment of its own
 
-        return BigQueryProject()
-    path = directory / f"{DATABASE}.duckdb"
-    if (on or ON) == "steps":
-        from harness.stepwise import StepwiseFile  # noqa: PLC0415 - it stands on this module
+            return BigQueryProject()
+        case "trino":
+            from harness.translated_trino import TrinoCatalog  # noqa: PLC0415 - a second, of which few tests need it
 
-        file: DuckDBFile = StepwiseFile(path)
-    else:
-        file = DuckDBFile(path)
+            return TrinoCatalog()
+        case "databricks":
+            from harness.translated_spark import DatabricksCatalog  # noqa: PLC0415 - likewise
+
+            return DatabricksCatalog()
+        case "spark":
+            from harness.spark_engine import SparkSchemas  # noqa: PLC0415 - Spark is in an environment of its own
+
+            return SparkSchemas()
+        case "steps":
+            from harness.stepwise import StepwiseFile  # noqa: PLC0415 - it stands on this module
+
+            file: DuckDBFile = StepwiseFile(directory / f"{DATABASE}.duckdb")
+        case _:
+            file = DuckDBFile(directory / f"{DATABASE}.duckdb")
     with file.connect():
         return file

@@ -1,0 +1,234 @@
+"""Trino's spelling of the expressions in `port.Dialect`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
+from planhat_dbt.warehouse.port import Column, ColumnKind
+
+_KINDS: Final[dict[str, ColumnKind]] = {
+    **dict.fromkeys(("varchar", "char"), ColumnKind.TEXT),
+    **dict.fromkeys(("tinyint", "smallint", "integer", "bigint"), ColumnKind.INTEGER),
+    "decimal": ColumnKind.DECIMAL,
+    **dict.fromkeys(("real", "double"), ColumnKind.FLOAT),
+    "boolean": ColumnKind.BOOLEAN,
+    "date": ColumnKind.DATE,
+    "time": ColumnKind.TIME,
+    "timestamp": ColumnKind.TIMESTAMP,
+    "uuid": ColumnKind.UUID,
+    "json": ColumnKind.JSON,
+    **dict.fromkeys(("array", "map", "row"), ColumnKind.NESTED),
+}
+_DOCUMENTS: Final = (ColumnKind.JSON, ColumnKind.NESTED)
+_ZONED: Final = "with time zone"
+_NO_JSON: Final = re.compile(
+    rf"\b(?:varbinary|uuid|ipaddress|interval|hyperloglog|geometry|time\(|time\b(?! zone))|{_ZONED}|\bmap\((?!varchar)"
+)
+"""Types that do not cast to JSON inside others, and maps whose keys are no texts."""
+_FINE: Final = "timestamp(6)"
+"""The only precision that Iceberg has."""
+
+
+class TrinoDialect(AnsiDialect):
+    """Trino's SQL, on tables of the Iceberg connector."""
+
+    name = "trino"
+    placeholder = "?"
+    text = "varchar"
+    integer = "bigint"  # a wider value is never put into a narrower column without a cast
+    bigint = "bigint"
+    boolean = "boolean"
+    double = "double"
+    timestamp = _FINE
+    utc_now = f"cast(current_timestamp at time zone 'UTC' as {_FINE})"
+    numbering = ""
+
+    def quote(self, name: str) -> str:
+        """Quote an identifier; Trino knows no capitals in it."""
+        return '"' + name.lower().replace('"', '""') + '"'
+
+    def literal(self, text: str) -> str:
+        """Write a text literal; nothing escapes in it."""
+        return "'" + text.replace("'", "''") + "'"
+
+    def kind(self, type_name: str) -> ColumnKind:
+        """Classify a type by the name `information_schema.columns` has."""
+        name = type_name.lower()
+        kind = _KINDS.get(re.split(r"[( ]", name)[0], ColumnKind.UNSUPPORTED)
+        if kind is ColumnKind.NESTED:
+            return ColumnKind.UNSUPPORTED if _NO_JSON.search(name) else kind
+        if name.endswith(_ZONED):
+            return ColumnKind.TIMESTAMPTZ if kind is ColumnKind.TIMESTAMP else ColumnKind.UNSUPPORTED
+        return kind
+
+    def stored_type(self, column: Column) -> str:
+        """Keep what Iceberg has; documents as their JSON text."""
+        match column.kind:
+            case ColumnKind.TEXT | ColumnKind.UNSUPPORTED | ColumnKind.JSON | ColumnKind.NESTED:
+                return self.text
+            case ColumnKind.INTEGER:
+                return self.bigint
+            case ColumnKind.TIME:
+                return "time(6)"
+            case ColumnKind.TIMESTAMP:
+                return _FINE
+            case ColumnKind.TIMESTAMPTZ:
+                return f"{_FINE} {_ZONED}"
+            case _:
+                return column.type.lower()
+
+    def canonical(self, expression: str, column: Column) -> str:
+        """Cut times to milliseconds, write documents as JSON; numbers are compared by value."""
+        match column.kind:
+            case ColumnKind.UNSUPPORTED:
+                return "cast(null as varchar)"
+            case ColumnKind.TEXT:
+                return f"rtrim(cast({expression} as varchar))" if _is_char(column) else expression
+            case ColumnKind.INTEGER:
+                return f"cast({expression} as bigint)"
+            case ColumnKind.TIME:
+                return f"cast({expression} as time(6))"
+            case ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
+                return f"cast(date_trunc('millisecond', {expression}) as {self.stored_type(column)})"
+            case ColumnKind.JSON:
+                return f"json_format({expression})"
+            case ColumnKind.NESTED:
+                return f"json_format(cast({expression} as json))"
+            case _:
+                return expression
+
+    def key_text(self, expression: str, column: Column) -> str:
+        """Write numbers by value: no point in whole ones, no trailing zeros."""
+        if column.kind is not ColumnKind.FLOAT:
+            return self._text(expression, column.kind)
+        whole = f"cast(cast({expression} as decimal(38, 0)) as varchar)"
+        is_whole = f"{expression} = truncate({expression}) and abs({expression}) < 1e37"
+        usual = f"abs({expression}) between 1e-4 and 1e37"
+        other = f"cast({expression} as varchar)"
+        return f"case when {is_whole} then {whole} when {usual} then {_trimmed(_plain(expression))} else {other} end"
+
+    def _text(self, expression: str, kind: ColumnKind) -> str:
+        match kind:
+            case ColumnKind.DECIMAL:
+                return _trimmed(f"cast({expression} as varchar)")
+            case ColumnKind.TIME:
+                return _trimmed(f"cast({expression} as varchar)")
+            case ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
+                return _trimmed(f"date_format({self.utc(expression, kind)}, '%Y-%m-%d %H:%i:%s.%f')")
+            case _:
+                return f"cast({expression} as varchar)"
+
+    def utc(self, expression: str, kind: ColumnKind) -> str:
+        """Turn a time with zone to UTC; without one it counts as UTC."""
+        if kind is ColumnKind.TIMESTAMPTZ:
+            expression = f"({expression} at time zone 'UTC')"
+        return f"cast({expression} as {_FINE})"
+
+    def digest(self, text: str) -> str:
+        """`md5` takes and gives bytes."""
+        return f"lower(to_hex(md5(to_utf8({text}))))"
+
+    def digest_number(self, hex_digits: str) -> str:
+        """A number read in base sixteen."""
+        return f"from_base({hex_digits}, 16)"
+
+    def contains(self, text: str, part: str) -> str:
+        """Look for one text in another."""
+        return f"strpos({text}, {part}) > 0"
+
+    def fits(self, expression: str, old: str, new: str) -> str:
+        """Convert there and back, by casts that give NULL where others would fail."""
+        there = self._changed(expression, old, new, cast="try_cast")
+        back = self._changed(there, new, old, cast="try_cast")
+        return f"{back} is not distinct from {expression}"
+
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """A cast; between moments and times without zone by way of UTC."""
+        return self._changed(expression, old, new, cast="cast")
+
+    def _changed(self, expression: str, old: str, new: str, *, cast: str) -> str:
+        before, after = self.kind(old), self.kind(new)
+        if before is ColumnKind.TIMESTAMPTZ and after in TIMES:
+            return f"{cast}({self.utc(expression, before)} as {new})" if after is not before else expression
+        if after is ColumnKind.TIMESTAMPTZ and before in TIMES:
+            return f"with_timezone({self.utc(expression, before)}, 'UTC')"
+        return f"{cast}({expression} as {new})"
+
+    def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
+        """By whole names."""
+        before, after = (".".join(self.quote(part) for part in (*path, name)) for name in (old, new))
+        return f"alter table {before} rename to {after}"
+
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
+        """By way of another column: a type can only be widened."""
+        other = f'{column[:-1]}__new"'
+        return (
+            f"alter table {table} add column {other} {type_name}",
+            f"update {table} set {other} = {value}",
+            f"alter table {table} drop column {column}",
+            f"alter table {table} rename column {other} to {column}",
+        )
+
+    def update_from(self, table: str, changes: str, source: str, condition: str) -> str:
+        """`merge`: an `update` has no `from`."""
+        return f"merge into {table} using {source} on {condition} when matched then update set {changes}"
+
+    def unfit(self, expression: str, column: Column) -> str | None:
+        """NaN and ±Infinity, far-off times, and types without a JSON form."""
+        if column.kind is ColumnKind.UNSUPPORTED:
+            return f"{expression} is not null"
+        if column.kind is ColumnKind.FLOAT:
+            return f"(is_nan({expression}) or is_infinite({expression}))"
+        if column.kind in TIMES:
+            return f"year({self.utc(expression, column.kind)}) not between 1 and 9999"
+        return None
+
+    def json_text(self, expression: str) -> str:
+        """A text cast to JSON, as text again."""
+        return f"json_format(cast(cast({expression} as varchar) as json))"
+
+    def float_text(self, expression: str) -> str:
+        """The digits of the double, with a point in any case."""
+        text = f"trim(trailing '0' from {_plain(expression)})"
+        return f"case when {text} like '%.' then {text} || '0' else {text} end"
+
+    def _plain_text(self, expression: str, column: Column) -> str:
+        return self._text(expression, column.kind)
+
+    def _instant(self, utc: str) -> str:
+        return f"substr(date_format({utc}, '%Y-%m-%dT%H:%i:%s.%f'), 1, 23) || 'Z'"
+
+    def _day_number(self, utc: str) -> str:
+        return f"date_diff('day', cast('1970-01-01' as date), cast({utc} as date))"
+
+    def _day_text(self, utc: str) -> str:
+        return f"cast(cast({utc} as date) as varchar)"
+
+    def _json(self, expression: str, column: Column) -> str:
+        kind = column.kind
+        if kind in _DOCUMENTS:
+            return expression
+        if kind is ColumnKind.FLOAT:
+            return self.key_text(expression, column)
+        if kind in (*NUMBERS, ColumnKind.BOOLEAN):
+            return self._text(expression, kind)
+        if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
+            return f"""'"' || {self._instant(self.utc(expression, kind))} || '"'"""
+        return self.json_text(self._text(expression, kind))
+
+
+def _plain(expression: str) -> str:
+    """A double by its own digits, without exponent; 25 of them after the point hold those of 0.0001 and more."""
+    return f"format('%.25f', {expression})"
+
+
+def _trimmed(text: str) -> str:
+    """A number or time without the zeros at the end of its fraction."""
+    short = f"trim(trailing '.' from trim(trailing '0' from {text}))"
+    return f"case when strpos({text}, '.') > 0 then {short} else {text} end"
+
+
+def _is_char(column: Column) -> bool:
+    return column.type.lower().startswith("char")

@@ -1,0 +1,1 @@
+"""What Spark itself makes of our SQL (`make unit-spark`)."""

@@ -1,0 +1,24 @@
+"""Fixtures: a sandbox, a project on the stand-in, and every statement that a run sends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import Project
+from harness.translated_trino import server
+from run.conftest import folder, sandbox  # noqa: F401 - fixtures
+
+from planhat_dbt.sandbox import Sandbox
+from planhat_dbt.sandbox.pytest_plugin import _running_sandbox, planhat_sandbox  # noqa: F401 - fixtures
+
+
+@pytest.fixture
+def project(folder: Path, sandbox: Sandbox) -> Project:  # noqa: F811 - the imported fixtures
+    return Project(folder / "shop", sandbox, "trino")
+
+
+@pytest.fixture
+def statements() -> list[str]:
+    server().statements.clear()
+    return server().statements
