@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all lint types contract unit unit-postgres unit-snowflake unit-bigquery \
-  unit-steps unit-translated unit-spark test-dbt-versions test-recipes bench \
+  unit-steps unit-redshift unit-translated unit-spark test-dbt-versions test-recipes bench \
   crash-matrix fault-matrix format clean
 
 help:
@@ -35,7 +35,7 @@ demo: $(READY)
 
 test: lint types contract unit
 
-test-all: test unit-postgres unit-steps unit-translated unit-spark unit-snowflake unit-bigquery test-dbt-versions test-recipes
+test-all: test unit-postgres unit-redshift unit-steps unit-redshift unit-translated unit-spark unit-snowflake unit-bigquery test-dbt-versions test-recipes
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -54,6 +54,13 @@ unit: $(READY)
 unit-postgres: $(READY)
 	PLANHAT_DBT_TEST_ON=postgres $(BIN)/pytest -n auto tests/run tests/conformance tests/crash tests/faults \
 	  tests/core/test_machine.py tests/core/test_items.py
+
+# PostgreSQL again, which is spoken to in Redshift's SQL: each statement is checked, then translated.
+ON_REDSHIFT := modes mapping rename rekey removals events canonical doubt state doctor recovery heartbeat sealed_plans \
+  read_back gone guards notes patience selection secrets interruption faults
+
+unit-redshift: $(READY)
+	PLANHAT_DBT_TEST_ON=redshift $(BIN)/pytest -n auto tests/on_redshift $(ON_REDSHIFT:%=tests/run/test_%.py)
 
 # DuckDB with each statement committed by itself, as on engines without transactions (decision 43). The tests that are
 # left out want another state schema, or a trial of rights.

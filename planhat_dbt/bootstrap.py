@@ -211,6 +211,10 @@ def open_warehouse(
         from planhat_dbt.warehouse.spark import CATALOG, SparkWarehouse, connected  # noqa: PLC0415
 
         return SparkWarehouse(CATALOG, lambda: connected(adapter), settings.state_schema)
+    if target.type == "redshift":
+        from planhat_dbt.warehouse.redshift import RedshiftWarehouse  # noqa: PLC0415
+
+        return RedshiftWarehouse(adapter.database, adapter.connect, lock_wait=settings.duckdb_lock_wait)
     from planhat_dbt.warehouse.postgres import PostgresWarehouse  # noqa: PLC0415 - its driver comes with the adapter
 
     return PostgresWarehouse(adapter.database, adapter.connect, lock_wait=settings.duckdb_lock_wait)

@@ -21,6 +21,13 @@ if ON == "databricks":
 
     dbt_adapter.Adapter = HandedOut  # type: ignore[misc,assignment]
 
+if ON == "redshift":
+    from harness import translated_redshift
+
+    from planhat_dbt.warehouse import dbt_adapter
+
+    dbt_adapter.Adapter = translated_redshift.StandInAdapter  # type: ignore[misc]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:

@@ -83,7 +83,8 @@ def reference_text(tables: StateTables, comparison: Comparison, value: str) -> s
         return tables.dialect.literal(str(source.value))
     column = value.format(tables.dialect.quote(field.name))
     prefix = KEY_PREFIXES[source.by] if isinstance(source, CompanyRef) else ""
-    return f"{tables.dialect.literal(prefix)} || {column}" if prefix else column
+    # In parentheses: where operators rank as in old PostgreSQL, `is null` binds tighter than `||`.
+    return f"({tables.dialect.literal(prefix)} || {column})" if prefix else column
 
 
 def company_join(tables: StateTables, reference: str) -> str:

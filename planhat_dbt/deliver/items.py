@@ -13,7 +13,7 @@ import orjson
 from planhat_dbt.declaration.types import Constant, Lookup
 from planhat_dbt.objects import FieldType
 from planhat_dbt.plain import Check, Plain
-from planhat_dbt.warehouse.port import WireForm
+from planhat_dbt.warehouse.port import ColumnKind, WireForm
 from planhat_dbt.warehouse.text import concatenated
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class FieldItem:
             return f"'[' || {quoted} || ']'" if self._is_list() else quoted
         if plain.check is Check.USUAL_FLOAT:
             return self._dialect.float_text(text)
+        if self._bound.kind is ColumnKind.BOOLEAN:  # not every engine casts one to text
+            return self._dialect.json(text, self._bound.stored)
         return f"cast({text} as {self._dialect.text})"
 
     def _test(self) -> str:

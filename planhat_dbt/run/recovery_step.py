@@ -69,9 +69,11 @@ def _children(
     session: Session, tables: StateTables, sync: Sync, all_syncs: Sequence[Sync]
 ) -> list[ChildReference]:
     """The syncs whose records go with this one's, as far as their snapshot tables know the reference."""
-    present = {n: {c.name for c in columns} for n, columns in existing_tables(session, tables).items()}
+    present = {
+        n: {c.name.lower() for c in columns} for n, columns in existing_tables(session, tables).items()
+    }
     found = child_references(sync, all_syncs)
-    return [c for c in found if c.state_column in present.get(f"snapshot__{c.sync}", ())]
+    return [c for c in found if c.state_column.lower() in present.get(f"snapshot__{c.sync}", ())]
 
 
 def keep_learnt(

@@ -30,9 +30,9 @@ _TARGETS: Final = ("model", "externalId", "dimensionId", "value", "date")
 
 def point_texts(dialect: Dialect, alias: str, columns: Iterable[Column]) -> tuple[str, ...]:
     """Write the parts of a point of plan or snapshot rows; NULL where the sync does not map a field."""
-    found = {c.name: c for c in columns}
+    found = {c.name.lower(): c for c in columns}  # some engines keep names in small letters
     fields = OBJECTS["metric"].fields
-    model, *rest = (_text(dialect, alias, found.get(t), fields[t]) for t in _TARGETS)
+    model, *rest = (_text(dialect, alias, found.get(t.lower()), fields[t]) for t in _TARGETS)
     return (f"coalesce({model}, 'Company')", *rest)
 
 

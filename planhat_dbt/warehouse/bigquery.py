@@ -23,7 +23,7 @@ from planhat_dbt.warehouse.bigquery_dialect import BigQueryDialect, by_last_name
 from planhat_dbt.warehouse.error import WarehouseError, first_line
 from planhat_dbt.warehouse.port import Column, Row
 from planhat_dbt.warehouse.prepared import PreparedConnection, PreparedSession
-from planhat_dbt.warehouse.server import ServerWarehouse
+from planhat_dbt.warehouse.server import ServerWarehouse, portions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -297,16 +297,7 @@ def _path(relation: str) -> list[str]:
 
 
 def _parts(rows: Sequence[Sequence[object]], columns: int) -> Iterator[Sequence[Sequence[object]]]:
-    most = min(_ROWS_AT_ONCE, _MOST_PARAMETERS // columns)
-    start, size = 0, 0
-    for end, row in enumerate(rows):
-        added = sum(len(value) for value in row if isinstance(value, str))
-        if end > start and (end - start == most or size + added > _MOST_TEXT):
-            yield rows[start:end]
-            start, size = end, 0
-        size += added
-    if start < len(rows):
-        yield rows[start:]
+    return portions(rows, min(_ROWS_AT_ONCE, _MOST_PARAMETERS // columns), _MOST_TEXT)
 
 
 def _bound(sql: str, parameters: Sequence[object]) -> tuple[str, list[Any]]:

@@ -7,7 +7,6 @@ transactions.
 from __future__ import annotations
 
 import contextlib
-import re
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg2
 
 from planhat_dbt.warehouse.error import WarehouseError, first_line
-from planhat_dbt.warehouse.port import Column, ColumnKind, Dialect, Row
+from planhat_dbt.warehouse.grants import grants
+from planhat_dbt.warehouse.port import Column, ColumnKind, Row
 from planhat_dbt.warehouse.postgres_dialect import PostgresDialect
 from planhat_dbt.warehouse.server import ServerSession, ServerWarehouse
 from planhat_dbt.warehouse.text import escaped
@@ -34,7 +34,6 @@ _SETUP: Final = (
     "set standard_conforming_strings = on",
     "set extra_float_digits = 1",
 )
-_DENIED_ON: Final = re.compile(r"permission denied (?:for|to .* in) (?P<kind>\w+) (?P<name>.+)")
 _DESCRIBE: Final = """
 with recursive described as (
   select c.relname, a.attnum, a.attname, a.atttypid as type, a.atttypmod as modifier
@@ -178,7 +177,7 @@ class PostgresSession(ServerSession):
             )
         if error.pgcode == _DENIED:
             info = self._connection.info
-            return WarehouseError(message, hint=_grants(message, info.user, info.dbname, self._dialect))
+            return WarehouseError(message, hint=grants(message, info.user, info.dbname, self._dialect))
         return WarehouseError(message)
 
 
@@ -236,22 +235,3 @@ def _storable(value: object) -> object:
     if isinstance(value, list):
         return [_storable(item) for item in value]
     return value.replace("\0", "") if isinstance(value, str) else value
-
-
-def _grants(message: str, user: str, database: str, dialect: Dialect) -> str:
-    """The statements that an owner must run."""
-    found = _DENIED_ON.search(message)
-    kind, name = (found["kind"], found["name"].strip('"')) if found else ("", "")
-    role, quoted = dialect.quote(user), dialect.quote(name)
-    match kind:
-        case "database" if "temporary" in message:
-            grant = f"grant temporary on database {dialect.quote(database)} to {role};"
-        case "database":
-            grant = f"grant create on database {quoted} to {role};"
-        case "schema":
-            grant = f"grant usage on schema {quoted} to {role}; (and create on that of the state tables)"
-        case "table" | "view" | "relation":
-            grant = f"grant select on {quoted} to {role}; (a state table must belong to {role})"
-        case _:
-            grant = f"alter table … owner to {role}; (state tables belong to the role that runs planhat-dbt)"
-    return f"Let an owner run: {grant}"

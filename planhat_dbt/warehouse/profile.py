@@ -14,7 +14,7 @@ from planhat_dbt.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-UNPROVEN: Final = ("databricks", "spark", "trino")
+UNPROVEN: Final = ("databricks", "redshift", "spark", "trino")
 """Those that were never run for real nor on an emulator by others, and want a word of consent (decision 41)."""
 SUPPORTED: Final = ("duckdb", "postgres", "snowflake", "bigquery", *UNPROVEN)
 """Types of targets that can be opened."""
@@ -88,7 +88,8 @@ def data_source(target: Target) -> str:
     if target.type == "bigquery":
         return "bigquery"
     host = target.output.get("host") or "localhost"
-    return f"{target.type}://{host}:{target.output.get('port') or 5432}"
+    port = target.output.get("port") or (5439 if target.type == "redshift" else 5432)
+    return f"{target.type}://{host}:{port}"
 
 
 def read_target(

@@ -182,3 +182,18 @@ class ServerWarehouse(ABC, Generic[_C, _S]):
                 self._idle.append(connection)
         else:
             self._close(connection)
+
+
+def portions(
+    rows: Sequence[Sequence[object]], most_rows: int, most_text: int
+) -> Iterator[Sequence[Sequence[object]]]:
+    """Divide rows into lists of so many, and of so many characters of text, at most; a row is never divided."""
+    start, size = 0, 0
+    for end, row in enumerate(rows):
+        added = sum(len(value) for value in row if isinstance(value, str))
+        if end > start and (end - start == most_rows or size + added > most_text):
+            yield rows[start:end]
+            start, size = end, 0
+        size += added
+    if start < len(rows):
+        yield rows[start:]

@@ -196,8 +196,9 @@ class Project:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command as a process of its own."""
         self.sandbox.log.clear()
+        program = getattr(self.warehouse, "program", ("-m", "planhat_dbt"))
         return subprocess.Popen(
-            [sys.executable, "-m", "planhat_dbt", *arguments, *self._place()],
+            [sys.executable, *program, *arguments, *self._place()],
             env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,7 +1,8 @@
 """The warehouses that a test project can stand on: a DuckDB file, or a database of a PostgreSQL server.
 
 Tests speak DuckDB's SQL; for PostgreSQL it is translated. `PLANHAT_DBT_TEST_ON=postgres` puts every project there,
-`snowflake` on an emulator, `steps` on DuckDB files that are written without transactions.
+`snowflake` and `bigquery` on an emulator, `redshift` on a stand-in that is PostgreSQL, `steps` on DuckDB files that are
+written without transactions.
 """
 
 from __future__ import annotations
@@ -253,6 +254,10 @@ def warehouse(directory: Path, on: str | None = None) -> Warehouse:
             from harness.emulated_bigquery import BigQueryProject  # noqa: PLC0415 - its client is in an environment of its own
 
             return BigQueryProject()
+        case "redshift":
+            from harness.translated_redshift import RedshiftDatabase  # noqa: PLC0415 - it makes errors of a driver that is not there
+
+            return RedshiftDatabase()
         case "trino":
             from harness.translated_trino import TrinoCatalog  # noqa: PLC0415 - a second, of which few tests need it
 

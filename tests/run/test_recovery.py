@@ -60,7 +60,7 @@ def kept(project: Project) -> list[Path]:
 @contextlib.contextmanager
 def locked(project: Project) -> Iterator[None]:
     """Another program opens the file, and keeps it; a server is down for a while."""
-    if ON == "postgres":
+    if ON in ("postgres", "redshift"):
         server().stop()
         try:
             yield
