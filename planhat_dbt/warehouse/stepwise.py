@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|\w+)"""
 _TARGET: Final = re.compile(
-    r"\s*(?:insert into|delete from|update|alter table|drop table(?: if exists)?|"
+    r"\s*(?:insert into|delete from|update|merge into|alter table|drop table(?: if exists)?|"
     rf"create(?: or replace)? table(?: if not exists)?)\s+({_NAME}(?:\.{_NAME})*)",
     re.IGNORECASE,
 )

@@ -196,6 +196,28 @@ def test_a_list_that_is_longer_than_a_statement_stands_whole_or_not_at_all(
         assert (content(file), left(file)) == (BEFORE, [])
 
 
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        ('insert into "a"."b"."c" (x) select 1', '"a"."b"."c"'),
+        ("insert into `a`.`b``.x`.`c` values (1)", "`a`.`b``.x`.`c`"),
+        ('delete from "a"."b"."c" where x = 1', '"a"."b"."c"'),
+        ('update "a"."b"."c" set x = 1', '"a"."b"."c"'),
+        (
+            "merge into `a`.`b`.`c` using (select 1 as y) s on x = y when matched then update set x = y",
+            "`a`.`b`.`c`",
+        ),
+        ('alter table "a"."b"."c" rename to "a"."b"."d"', '"a"."b"."c"'),
+        ('drop table if exists "a"."b"."c"', '"a"."b"."c"'),
+        ('create table if not exists "a"."b"."c" (x bigint)', '"a"."b"."c"'),
+        ('create table "a"."b"."c" as\nselect 1', '"a"."b"."c"'),
+        ('create or replace table "a"."b"."c" as select 1', '"a"."b"."c"'),
+    ],
+)
+def test_which_table_a_statement_writes(statement: str, table: str) -> None:
+    assert stepwise._target(statement) == table
+
+
 def test_many_rows_are_written_in_several_statements(
     file: Path, tape: Tape, monkeypatch: pytest.MonkeyPatch
 ) -> None:

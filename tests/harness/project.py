@@ -16,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
+import pytest
 import yaml
 
 from harness import artifacts
@@ -197,6 +198,8 @@ class Project:
         """Start a command as a process of its own."""
         self.sandbox.log.clear()
         program = getattr(self.warehouse, "program", ("-m", "planhat_dbt"))
+        if program is None:
+            pytest.skip("this stand-in is in the tests' own process")
         return subprocess.Popen(
             [sys.executable, *program, *arguments, *self._place()],
             env=self.environment(),

@@ -22,6 +22,12 @@ from planhat_dbt.warehouse.profile import AdapterTarget
 from planhat_dbt.warehouse.spark import DatabricksSession, DatabricksWarehouse
 
 SCHEMA: Final = "main"
+STATEMENTS: Final[list[str]] = []
+"""All that was sent, in order."""
+CATALOGS: Final[dict[str, duckdb.DuckDBPyConnection]] = {}
+"""Each in an engine of its own, so that none sees the tables of another; the last few."""
+BUSY: Final = threading.RLock()
+_KEPT: Final = 4
 _MADE = count(1)
 _MACROS: Final = (
     "conv(x, base, other) as cast('0x' || x as bigint)",
@@ -46,28 +52,15 @@ class RefusedError(Exception):
     """A statement that Databricks would not take."""
 
 
-class _Engine:
-    def __init__(self) -> None:
-        self.duckdb = duckdb.connect()
-        self.duckdb.execute("set timezone = 'UTC'")
-        for macro in _MACROS:
-            self.duckdb.execute(f"create macro {macro}")
-        self.busy = threading.RLock()
-        self.statements: list[str] = []
-
-
-@cache
-def engine() -> _Engine:
-    """The one of this process."""
-    return _Engine()
-
-
 class Connection:
     """A handle of dbt-databricks, as far as it is used."""
 
+    def __init__(self, catalog: str) -> None:
+        self._catalog = catalog
+
     def execute(self, sql: str) -> Result:
-        with engine().busy, engine().duckdb.cursor() as cursor:
-            engine().statements.append(sql)
+        with BUSY, CATALOGS[self._catalog].cursor() as cursor:
+            STATEMENTS.append(sql)
             try:
                 cursor.execute(translated(sql))
             except duckdb.CatalogException as error:
@@ -105,19 +98,27 @@ class HandedOut:
         self.database = target.output["catalog"]
 
     def connect(self) -> Connection:
-        return Connection()
+        return Connection(self.database)
 
 
 class DatabricksCatalog:
     """A catalog of it; dbt's schema is `main`."""
 
     session = DatabricksSession
+    program = None  # another process has no way to it
 
     def __init__(self) -> None:
         DatabricksSession.lease_settles = 0.02  # a write of `meta` takes no longer here
         self.database = f"lake{next(_MADE)}"
-        with engine().duckdb.cursor() as cursor:
-            cursor.execute(f"attach ':memory:' as {self.database}")
+        engine = duckdb.connect()
+        engine.execute("set timezone = 'UTC'")
+        for macro in _MACROS:
+            engine.execute(f"create macro {macro}")
+        engine.execute(f"attach ':memory:' as {self.database}")
+        with BUSY:
+            CATALOGS[self.database] = engine
+            while len(CATALOGS) > _KEPT:
+                CATALOGS.pop(next(iter(CATALOGS))).close()
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -133,7 +134,7 @@ class DatabricksCatalog:
 
     @property
     def opened(self) -> DatabricksWarehouse:
-        return DatabricksWarehouse(self.database, Connection, "planhat_sync")
+        return DatabricksWarehouse(self.database, lambda: Connection(self.database), "planhat_sync")
 
     def relation(self, model: str) -> str:
         """A model's name as dbt writes it."""
@@ -146,7 +147,7 @@ class DatabricksCatalog:
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with engine().busy, engine().duckdb.cursor() as cursor:
+        with BUSY, CATALOGS[self.database].cursor() as cursor:
             cursor.execute(f"use {self.database}")
             yield cursor
 

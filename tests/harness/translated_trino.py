@@ -30,6 +30,7 @@ from planhat_dbt.warehouse.trino import TrinoSession, TrinoWarehouse, connected
 SCHEMA: Final = "main"
 LONGEST: Final = 1_000_000
 _MADE = count(1)
+_KEPT: Final = 4
 _TYPES: Final = {
     "VARCHAR": "varchar",
     "FLOAT": "real",
@@ -60,15 +61,29 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.duckdb = duckdb.connect()
-        self.duckdb.execute("set timezone = 'UTC'")
-        for macro in _MACROS:
-            self.duckdb.execute(f"create macro {macro}")
+        self.catalogs: dict[str, duckdb.DuckDBPyConnection] = {}
+        """Each in an engine of its own, so that none sees the tables of another; the last few."""
         self.statements: list[str] = []
         self.busy = threading.Lock()
 
-    def answer(self, sql: str) -> dict[str, Any]:
-        with self.busy, self.duckdb.cursor() as cursor:
+    def add(self, catalog: str) -> None:
+        engine = duckdb.connect()
+        engine.execute("set timezone = 'UTC'")
+        for macro in _MACROS:
+            engine.execute(f"create macro {macro}")
+        engine.execute(f"attach ':memory:' as {catalog}")
+        with self.busy:
+            self.catalogs[catalog] = engine
+            while len(self.catalogs) > _KEPT:
+                self.catalogs.pop(next(iter(self.catalogs))).close()
+
+    def close(self) -> None:
+        self.shutdown()
+        for engine in self.catalogs.values():
+            engine.close()
+
+    def answer(self, catalog: str, sql: str) -> dict[str, Any]:
+        with self.busy, self.catalogs[catalog].cursor() as cursor:
             self.statements.append(sql)
             cursor.execute(translated(sql))
             columns = [(name, trino_type(str(kind))) for name, kind, *_ in cursor.description or ()]
@@ -97,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         sql = self.rfile.read(int(self.headers["Content-Length"])).decode()
         body: dict[str, Any] = {"id": "q", "infoUri": "http://127.0.0.1/q", "stats": {"state": "FINISHED"}}
         try:
-            body |= self.server.answer(sql)
+            body |= self.server.answer(self.headers["X-Trino-Catalog"], sql)
         except (duckdb.Error, RefusedError, sqlglot.errors.SqlglotError) as error:
             name = "GENERIC_USER_ERROR"
             body["error"] = {
@@ -122,8 +137,7 @@ def server() -> _Server:
     """The one of this process."""
     started = _Server()
     threading.Thread(target=started.serve_forever, daemon=True).start()
-    atexit.register(started.duckdb.close)
-    atexit.register(started.shutdown)
+    atexit.register(started.close)
     return started
 
 
@@ -135,8 +149,7 @@ class TrinoCatalog:
     def __init__(self) -> None:
         TrinoSession.lease_settles = 0.02  # a write of `meta` takes no longer here
         self.database = f"shop{next(_MADE)}"
-        with server().duckdb.cursor() as cursor:
-            cursor.execute(f"attach ':memory:' as {self.database}")
+        server().add(self.database)
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -167,7 +180,7 @@ class TrinoCatalog:
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with server().busy, server().duckdb.cursor() as cursor:
+        with server().busy, server().catalogs[self.database].cursor() as cursor:
             cursor.execute(f"use {self.database}")
             yield cursor
 

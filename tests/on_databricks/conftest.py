@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness import Project
-from harness.translated_spark import HandedOut, engine
+from harness.translated_spark import STATEMENTS, HandedOut
 from run.conftest import folder, sandbox  # noqa: F401 - fixtures
 
 from planhat_dbt.sandbox import Sandbox
@@ -22,5 +22,5 @@ def project(folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def statements() -> list[str]:
-    engine().statements.clear()
-    return engine().statements
+    STATEMENTS.clear()
+    return STATEMENTS

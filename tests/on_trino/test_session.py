@@ -64,9 +64,9 @@ def test_a_statement_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with TrinoCatalog().opened.open() as session:
         answer, sent = server().answer, []
 
-        def lost(sql: str) -> dict[str, object]:
+        def lost(catalog: str, sql: str) -> dict[str, object]:
             sent.append(sql)
-            answer(sql)
+            answer(catalog, sql)
             raise ConnectionResetError
 
         monkeypatch.setattr(server(), "answer", lost)
