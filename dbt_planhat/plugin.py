@@ -76,8 +76,11 @@ def _is_on(flags: Any) -> bool:
         return False
     from planhat_dbt.project import read_project  # noqa: PLC0415 - not in projects that do not ask
 
-    asked = {"project_dir": flags.PROJECT_DIR, "cli_vars": dict(flags.VARS or {})}
-    return read_project(**asked).settings.hook
+    project = read_project(project_dir=flags.PROJECT_DIR, cli_vars=dict(flags.VARS or {}))
+    wrong = [f for f in project.faults if f.path == "vars.planhat.hook"]
+    if wrong:  # whoever wrote `hook: maybe` has to learn that nothing is sent
+        raise ValueError(f"{wrong[0].file}: {wrong[0].path}: {wrong[0].message}")
+    return project.settings.hook
 
 
 def _may_ask(flags: Any) -> bool:

@@ -85,6 +85,7 @@ class _Server(ThreadingHTTPServer):
     def answer(self, catalog: str, sql: str) -> dict[str, Any]:
         with self.busy, self.catalogs[catalog].cursor() as cursor:
             self.statements.append(sql)
+            _refuse_other_types(sql, cursor)
             cursor.execute(translated(sql))
             columns = [(name, trino_type(str(kind))) for name, kind, *_ in cursor.description or ()]
             rows = cursor.fetchall() if columns else []
@@ -183,6 +184,58 @@ class TrinoCatalog:
         with server().busy, server().catalogs[self.database].cursor() as cursor:
             cursor.execute(f"use {self.database}")
             yield cursor
+
+
+def _refuse_other_types(sql: str, cursor: duckdb.DuckDBPyConnection) -> None:
+    """Refuse what Trino would have to cast: it puts no number into a text column, and no text into one of times."""
+    if not sql.startswith(("insert", "create table")):
+        return
+    tree = sqlglot.parse_one(sql, read="trino").transform(_rewritten)
+    query = tree.expression
+    if not isinstance(query, exp.Query):  # a list of values is a query of its own
+        query = (
+            sqlglot.parse_one(f"select * from ({query.sql('duckdb')}) v", read="duckdb") if query else None
+        )
+    if query is None:
+        return
+    given = [
+        (str(kind), name) for name, kind, *_ in cursor.execute(f"describe {query.sql('duckdb')}").fetchall()
+    ]
+    if isinstance(tree, exp.Create):
+        named = query.selects if isinstance(query, exp.Select) else []
+        untyped = [e.alias_or_name for e in named if isinstance(e.unalias(), exp.Null)]
+        if untyped:
+            raise RefusedError(f"Column type is unknown: {untyped}")
+        return
+    target = tree.this if isinstance(tree.this, exp.Schema) else None
+    table = (target.this if target else tree.this).sql("duckdb")
+    kinds = {n.lower(): str(kind) for n, kind, *_ in cursor.execute(f"describe {table}").fetchall()}
+    names = [e.name.lower() for e in target.expressions] if target else list(kinds)
+    nulls = _only_null(tree.expression, len(names))
+    for (kind, _), name, null in zip(given, names, nulls, strict=True):
+        if not null and _family(kind) != _family(kinds[name]):
+            raise RefusedError(
+                f"Insert query has mismatched column types: {name} {kinds[name]}, {kind}: {sql[:200]}"
+            )
+
+
+def _only_null(query: Any, columns: int) -> list[bool]:
+    """Say of each column whether nothing but NULL is put into it."""
+    if isinstance(query, exp.Values):
+        rows = [row.expressions if isinstance(row, exp.Tuple) else [row] for row in query.expressions]
+        return [all(isinstance(row[i], exp.Null) for row in rows) for i in range(columns)]
+    if isinstance(query, exp.Select):
+        return [isinstance(e.unalias(), exp.Null) for e in query.selects]
+    return [False] * columns
+
+
+def _family(kind: str) -> str:
+    name = kind.upper().partition("(")[0]
+    if name in ("VARCHAR", "JSON"):
+        return "text"
+    if name.startswith(("TIME", "DATE")):
+        return name
+    return name if name in ("BOOLEAN", "UUID", "BLOB") else "number"
 
 
 @lru_cache(maxsize=4096)

@@ -136,3 +136,26 @@ def test_kinds_of_the_columns_of_a_model() -> None:
         kinds = [c.kind for c in session.columns(catalog.relation("m")) or ()]
         assert kinds == [ColumnKind.TEXT, ColumnKind.TIMESTAMPTZ, ColumnKind.NESTED, ColumnKind.UNSUPPORTED]
         assert session.columns(catalog.relation("none")) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into t (a) values (1)",
+        "insert into t (b) select a from t",
+        "insert into t (a, at_) values ('x', '2024-01-02')",
+        "create table u as select null as a",
+        "update t set a = s.b from (select 1 as b) s where true",
+        "create temporary table u (a varchar)",
+        "alter table t alter column a set data type bigint",
+        "start transaction",
+    ],
+)
+def test_the_stand_in_refuses_what_trino_would(statement: str) -> None:
+    catalog = TrinoCatalog()
+    place = f'"{catalog.database}"."main"'
+    with catalog.opened.open() as session:
+        session.execute(f"create table {place}.t (a varchar, b bigint, at_ timestamp(6))")
+        with pytest.raises(WarehouseError):
+            session.execute(statement.replace(" t ", f" {place}.t ").replace(" u ", f" {place}.u "))
+        session.execute(f"insert into {place}.t (a, b) values (null, 1), ('x', null)")

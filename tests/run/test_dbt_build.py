@@ -162,3 +162,12 @@ def test_a_broken_installation_fails_only_the_builds_that_asked_for_a_sync(
     assert "PASS=4" in said
     assert ("could not sync (RuntimeError: half installed); run `planhat-dbt sync`" in said) == asked
     assert ("planhat:" in said) == asked
+
+
+def test_a_hook_that_is_neither_on_nor_off_is_told(shop: Project) -> None:
+    shop.settings(hook="maybe")
+    said = run(shop, "dbt", "run", "--vars", variables("Acme"), code=1)
+    assert 'dbt_project.yml: vars.planhat.hook: expected true or false, found "maybe"' in said
+    assert "run `planhat-dbt sync`" in said
+    assert "Completed successfully" in said
+    assert shop.sandbox.log.total == 0
