@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from planhat_dbt.warehouse.dbt_adapter import Adapter
+    from planhat_dbt.warehouse.port import Row
 
 CATALOG: Final = "spark_catalog"
 """Spark's own name of the catalog of its session, which dbt-spark works in."""
@@ -45,6 +46,8 @@ class SparkSession(DriverSession):
 
     storage: ClassVar[str] = "using iceberg"
     """What stands after the columns of a new table."""
+    is_cached: ClassVar[bool] = True
+    """Whether a session may read a table as it was: Iceberg's catalog keeps what it loaded for half a minute."""
 
     def columns(self, relation: str) -> tuple[Column, ...] | None:
         """Describe a table or view; None if it does not exist."""
@@ -72,6 +75,13 @@ class SparkSession(DriverSession):
             raise
         names = [name for _, name, *_ in rows]
         return {name: self.columns(f"{place}.{self._dialect.quote(name)}") or () for name in names}
+
+    def _fetch(self, sql: str) -> list[Row]:
+        if (
+            self.is_cached and self._stepping.meta in sql
+        ):  # a lease that another application took would go unseen
+            self._run(f"refresh table {self._stepping.meta}")
+        return super()._fetch(sql)
 
     def _version(self, table: str) -> str:
         ((version,),) = self.rows(f"select max_by(snapshot_id, committed_at) from {table}.snapshots")
@@ -123,6 +133,7 @@ class DatabricksSession(SparkSession):
     """One connection in use."""
 
     storage = "tblproperties ('delta.columnMapping.mode' = 'name')"  # else no column can be dropped
+    is_cached = False
 
     def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
         """Describe all tables of a schema, by name; empty if there is no such schema."""
