@@ -109,3 +109,47 @@ class AnsiDialect(ABC):
     def json(self, expression: str, column: Column) -> str:
         """Write a stored value as JSON text, NULL as `null`."""
         return f"coalesce({self.wire(expression, column, WireForm.JSON)}, 'null')"
+
+
+class TryingDialect(AnsiDialect):
+    """Engines with a cast that gives NULL where others fail; moments change to other times by way of UTC."""
+
+    try_cast: str
+    """How they call it."""
+
+    @abstractmethod
+    def _moment(self, expression: str, kind: ColumnKind) -> str:
+        """A date or time without zone, as UTC has it, in the type of moments."""
+
+    def fits(self, expression: str, old: str, new: str) -> str:
+        """Convert there and back."""
+        there = self._changed(expression, old, new, self.try_cast)
+        return f"{self._changed(there, new, old, self.try_cast)} is not distinct from {expression}"
+
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """A cast; between moments and times without zone by way of UTC."""
+        return self._changed(expression, old, new, "cast")
+
+    def _changed(self, expression: str, old: str, new: str, cast: str) -> str:
+        before, after = self.kind(old), self.kind(new)
+        if before is ColumnKind.TIMESTAMPTZ and after in TIMES:
+            return f"{cast}({self.utc(expression, before)} as {new})" if after is not before else expression
+        if after is ColumnKind.TIMESTAMPTZ and before in TIMES:
+            return self._moment(expression, before)
+        return f"{cast}({expression} as {new})"
+
+
+def by_another_column(table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
+    """Give a column (quoted) another type where that is not to be had by itself, or only wider ones are."""
+    other = f"{column[:-1]}__new{column[-1]}"
+    return (
+        f"alter table {table} add column {other} {type_name}",
+        f"update {table} set {other} = {value}",
+        f"alter table {table} drop column {column}",
+        f"alter table {table} rename column {other} to {column}",
+    )
+
+
+def merged(table: str, changes: str, source: str, condition: str) -> str:
+    """Change rows by those of a source, where an `update` has no `from`."""
+    return f"merge into {table} using {source} on {condition} when matched then update set {changes}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
+from planhat_dbt.warehouse.ansi import NUMBERS, TryingDialect
 from planhat_dbt.warehouse.port import Column, ColumnKind
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -41,7 +41,7 @@ def by_last_name(sql: str) -> str:
     return _OF_A_TABLE.sub(lambda found: found[1] or f"{found[2]}.", sql)
 
 
-class BigQueryDialect(AnsiDialect):
+class BigQueryDialect(TryingDialect):
     """GoogleSQL, as BigQuery speaks it. Zones are always named: the default one is a setting of the project."""
 
     name = "bigquery"
@@ -54,6 +54,7 @@ class BigQueryDialect(AnsiDialect):
     timestamp = "datetime"
     utc_now = "current_datetime('UTC')"
     numbering = ""
+    try_cast = "safe_cast"
 
     def quote(self, name: str) -> str:
         """Quote an identifier, in which escapes are those of texts (its reference, "Quoted identifiers")."""
@@ -124,23 +125,8 @@ class BigQueryDialect(AnsiDialect):
         """Look for one text in another."""
         return f"strpos({text}, {part}) > 0"
 
-    def fits(self, expression: str, old: str, new: str) -> str:
-        """Convert there and back, by casts that give NULL where others would fail."""
-        there = self._changed(expression, old, new, cast="safe_cast")
-        back = self._changed(there, new, old, cast="safe_cast")
-        return f"{back} is not distinct from {expression}"
-
-    def converted(self, expression: str, old: str, new: str) -> str:
-        """A cast; between moments and times without zone by way of UTC."""
-        return self._changed(expression, old, new, cast="cast")
-
-    def _changed(self, expression: str, old: str, new: str, *, cast: str) -> str:
-        before, after = self.kind(old), self.kind(new)
-        if before is ColumnKind.TIMESTAMPTZ and after in TIMES:
-            return f"{cast}({self.utc(expression, before)} as {new})" if after is not before else expression
-        if after is ColumnKind.TIMESTAMPTZ and before in TIMES:
-            return f"timestamp({expression}, 'UTC')"
-        return f"{cast}({expression} as {new})"
+    def _moment(self, expression: str, kind: ColumnKind) -> str:  # noqa: ARG002 - other engines need it
+        return f"timestamp({expression}, 'UTC')"
 
     def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:  # noqa: ARG002 - in the value
         """In one statement that makes the table anew: a column's type can only be widened."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
+from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect, by_another_column
 from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -173,13 +173,7 @@ class RedshiftDialect(AnsiDialect):
 
     def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
         """By a new column: `alter column … type` is for lengths of texts, and for no transaction."""
-        new = f'{column[:-1]}__new"'
-        return (
-            f"alter table {table} add column {new} {type_name}",
-            f"update {table} set {new} = {value}",
-            f"alter table {table} drop column {column}",
-            f"alter table {table} rename column {new} to {column}",
-        )
+        return by_another_column(table, column, type_name, value)
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, far-off times, documents that are too large, and types without a JSON form."""

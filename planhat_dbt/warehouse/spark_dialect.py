@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
+from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect, by_another_column, merged
 from planhat_dbt.warehouse.port import Column, ColumnKind
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -130,17 +130,11 @@ class SparkDialect(AnsiDialect):
 
     def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
         """By way of another column: a type can only be widened."""
-        other = f"{column[:-1]}__new`"
-        return (
-            f"alter table {table} add column {other} {type_name}",
-            f"update {table} set {other} = {value}",
-            f"alter table {table} drop column {column}",
-            f"alter table {table} rename column {other} to {column}",
-        )
+        return by_another_column(table, column, type_name, value)
 
     def update_from(self, table: str, changes: str, source: str, condition: str) -> str:
         """`merge`: an `update` has no `from`."""
-        return f"merge into {table} using {source} on {condition} when matched then update set {changes}"
+        return merged(table, changes, source, condition)
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, far-off times, and types without a JSON form."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect
+from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, TryingDialect, by_another_column, merged
 from planhat_dbt.warehouse.port import Column, ColumnKind
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -31,7 +31,7 @@ _FINE: Final = "timestamp(6)"
 """The only precision that Iceberg has."""
 
 
-class TrinoDialect(AnsiDialect):
+class TrinoDialect(TryingDialect):
     """Trino's SQL, on tables of the Iceberg connector."""
 
     name = "trino"
@@ -44,6 +44,7 @@ class TrinoDialect(AnsiDialect):
     timestamp = _FINE
     utc_now = f"cast(current_timestamp at time zone 'UTC' as {_FINE})"
     numbering = ""
+    try_cast = "try_cast"
 
     def quote(self, name: str) -> str:
         """Quote an identifier; Trino knows no capitals in it."""
@@ -138,23 +139,8 @@ class TrinoDialect(AnsiDialect):
         """Look for one text in another."""
         return f"strpos({text}, {part}) > 0"
 
-    def fits(self, expression: str, old: str, new: str) -> str:
-        """Convert there and back, by casts that give NULL where others would fail."""
-        there = self._changed(expression, old, new, cast="try_cast")
-        back = self._changed(there, new, old, cast="try_cast")
-        return f"{back} is not distinct from {expression}"
-
-    def converted(self, expression: str, old: str, new: str) -> str:
-        """A cast; between moments and times without zone by way of UTC."""
-        return self._changed(expression, old, new, cast="cast")
-
-    def _changed(self, expression: str, old: str, new: str, *, cast: str) -> str:
-        before, after = self.kind(old), self.kind(new)
-        if before is ColumnKind.TIMESTAMPTZ and after in TIMES:
-            return f"{cast}({self.utc(expression, before)} as {new})" if after is not before else expression
-        if after is ColumnKind.TIMESTAMPTZ and before in TIMES:
-            return f"with_timezone({self.utc(expression, before)}, 'UTC')"
-        return f"{cast}({expression} as {new})"
+    def _moment(self, expression: str, kind: ColumnKind) -> str:
+        return f"with_timezone({self.utc(expression, kind)}, 'UTC')"
 
     def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
         """By whole names."""
@@ -163,17 +149,11 @@ class TrinoDialect(AnsiDialect):
 
     def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
         """By way of another column: a type can only be widened."""
-        other = f'{column[:-1]}__new"'
-        return (
-            f"alter table {table} add column {other} {type_name}",
-            f"update {table} set {other} = {value}",
-            f"alter table {table} drop column {column}",
-            f"alter table {table} rename column {other} to {column}",
-        )
+        return by_another_column(table, column, type_name, value)
 
     def update_from(self, table: str, changes: str, source: str, condition: str) -> str:
         """`merge`: an `update` has no `from`."""
-        return f"merge into {table} using {source} on {condition} when matched then update set {changes}"
+        return merged(table, changes, source, condition)
 
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, far-off times, and types without a JSON form."""
