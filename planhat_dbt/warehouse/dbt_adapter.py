@@ -69,11 +69,15 @@ class Adapter:
         try:
             opened: Any = self._manager.open(connection)
         except Exception as error:  # each adapter has its own
-            raise FailedError(
-                f"Target {self._target.name!r} ({self._target.type}) cannot be reached: {_reason(error)}",
-                hint="Check it with `dbt debug`, then run the command again.",
-            ) from error
+            raise self.unreachable(error) from error
         return opened.handle
+
+    def unreachable(self, error: Exception) -> FailedError:
+        """What to tell of a target to which there is no way."""
+        return FailedError(
+            f"Target {self._target.name!r} ({self._target.type}) cannot be reached: {_reason(error)}",
+            hint="Check it with `dbt debug`, then run the command again.",
+        )
 
     def _unopened(self) -> Any:
         from dbt.adapters.contracts.connection import Connection  # noqa: PLC0415

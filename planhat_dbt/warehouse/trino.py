@@ -114,4 +114,8 @@ def connected(adapter: Adapter) -> Any:
     adapter.default("cert", True)  # noqa: FBT003 - as its `require_certificate_validation`, a flag of dbt's own
     connection = adapter.connect().handle
     connection.max_attempts = 1
+    try:
+        connection.cursor().execute("select 1").fetchall()  # until then nothing was connected
+    except TrinoConnectionError as error:
+        raise adapter.unreachable(error) from error
     return connection
