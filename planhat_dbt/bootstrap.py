@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from planhat_dbt.seal import Seal
     from planhat_dbt.settings import ProjectSettings
     from planhat_dbt.warehouse.port import Warehouse
-    from planhat_dbt.warehouse.profile import Target
+    from planhat_dbt.warehouse.profile import AdapterTarget, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,50 +174,45 @@ def open_warehouse(
             hint="docs/warehouses.md says what was tested and what was not. To try it, set `unproven_warehouse: true` "
             "under `vars: planhat:` in dbt_project.yml, and begin with `planhat-dbt plan`, which sends nothing.",
         )
+    return _through_adapter(target, settings)
+
+
+def _through_adapter(target: AdapterTarget, settings: ProjectSettings) -> Warehouse:
+    from planhat_dbt.state.scratch import scratch_tables  # noqa: PLC0415
     from planhat_dbt.warehouse.dbt_adapter import Adapter  # noqa: PLC0415
 
-    adapter = Adapter(target)
-    if target.type == "snowflake":
-        from planhat_dbt.state.scratch import scratch_tables  # noqa: PLC0415
-        from planhat_dbt.warehouse.snowflake import SnowflakeWarehouse  # noqa: PLC0415
+    adapter, schema, wait = Adapter(target), settings.state_schema, settings.duckdb_lock_wait
+    match target.type:
+        case "snowflake":
+            from planhat_dbt.warehouse.snowflake import SnowflakeWarehouse  # noqa: PLC0415
 
-        return SnowflakeWarehouse(
-            adapter.database,
-            adapter.connect,
-            scratch_tables(SnowflakeWarehouse.dialect),
-            settings.state_schema,
-            lock_wait=settings.duckdb_lock_wait,
-        )
-    if target.type == "bigquery":
-        from planhat_dbt.state.scratch import scratch_tables  # noqa: PLC0415
-        from planhat_dbt.warehouse.bigquery import BigQueryWarehouse, settings_of  # noqa: PLC0415
+            scratch = scratch_tables(SnowflakeWarehouse.dialect)
+            return SnowflakeWarehouse(adapter.database, adapter.connect, scratch, schema, lock_wait=wait)
+        case "bigquery":
+            from planhat_dbt.warehouse.bigquery import BigQueryWarehouse, settings_of  # noqa: PLC0415
 
-        return BigQueryWarehouse(
-            adapter.database,
-            adapter.connect,
-            scratch_tables(BigQueryWarehouse.dialect),
-            settings_of(adapter),
-            lock_wait=settings.duckdb_lock_wait,
-        )
-    if target.type == "trino":
-        from planhat_dbt.warehouse.trino import TrinoWarehouse, connected  # noqa: PLC0415
+            scratch, jobs = scratch_tables(BigQueryWarehouse.dialect), settings_of(adapter)
+            return BigQueryWarehouse(adapter.database, adapter.connect, scratch, jobs, lock_wait=wait)
+        case "trino":
+            from planhat_dbt.warehouse.trino import TrinoWarehouse, connected  # noqa: PLC0415
 
-        return TrinoWarehouse(adapter.database, lambda: connected(adapter), settings.state_schema)
-    if target.type == "databricks":
-        from planhat_dbt.warehouse.spark import DatabricksWarehouse  # noqa: PLC0415
+            return TrinoWarehouse(adapter.database, lambda: connected(adapter), schema)
+        case "databricks":
+            from planhat_dbt.warehouse.spark import DatabricksWarehouse  # noqa: PLC0415
 
-        return DatabricksWarehouse(adapter.database, adapter.connect, settings.state_schema)
-    if target.type == "spark":
-        from planhat_dbt.warehouse.spark import CATALOG, SparkWarehouse, connected  # noqa: PLC0415
+            return DatabricksWarehouse(adapter.database, adapter.connect, schema)
+        case "spark":
+            from planhat_dbt.warehouse.spark import CATALOG, SparkWarehouse, connected  # noqa: PLC0415
 
-        return SparkWarehouse(CATALOG, lambda: connected(adapter), settings.state_schema)
-    if target.type == "redshift":
-        from planhat_dbt.warehouse.redshift import RedshiftWarehouse  # noqa: PLC0415
+            return SparkWarehouse(CATALOG, lambda: connected(adapter), schema)
+        case "redshift":
+            from planhat_dbt.warehouse.redshift import RedshiftWarehouse  # noqa: PLC0415
 
-        return RedshiftWarehouse(adapter.database, adapter.connect, lock_wait=settings.duckdb_lock_wait)
-    from planhat_dbt.warehouse.postgres import PostgresWarehouse  # noqa: PLC0415 - its driver comes with the adapter
+            return RedshiftWarehouse(adapter.database, adapter.connect, lock_wait=wait)
+        case _:
+            from planhat_dbt.warehouse.postgres import PostgresWarehouse  # noqa: PLC0415
 
-    return PostgresWarehouse(adapter.database, adapter.connect, lock_wait=settings.duckdb_lock_wait)
+            return PostgresWarehouse(adapter.database, adapter.connect, lock_wait=wait)
 
 
 def sealed_context(context: Context, seal: Seal) -> Context:
