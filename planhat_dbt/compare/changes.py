@@ -120,7 +120,7 @@ class Changes:
             ]
             return " || ".join(parts)
 
-        first = f" when _operation = 'update' and {UNTOLD} then null"
+        first = f" when _operation = 'update' and {UNTOLD} then cast(null as {self._dialect.text})"
         opened = self._dialect.literal(f",{self._key_name()}:[null,")
         own = Column("_key", self._dialect.text, ColumnKind.TEXT)
         key = f"{opened} || {self._dialect.json('_key', own)} || ']'"

@@ -74,6 +74,8 @@ def _check_rights(found: Findings, session: Session, tables: StateTables) -> Non
 def _try_rights(session: Session, tables: StateTables, name: str) -> None:
     dialect = tables.dialect
     session.execute(dialect.create_schema(tables.database, tables.schema))
+    if not session.takes_back:  # that of a trial which was refused half-way
+        session.execute(f"drop table if exists {name}")
     session.execute(f"create table {name} (a {dialect.integer})")
     session.load(_TRIAL, {"a": dialect.integer}, [[1]])
     session.insert(name, ["a"], [[1]])

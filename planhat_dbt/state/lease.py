@@ -143,14 +143,14 @@ class Lease:
         """
         session.lock(self._tables.meta)
         entries = _entries(session, self._tables)
-        other = _holder(entries[0]) if entries else None
-        if other is None or other.run_id != self._holder.run_id:
-            taker = str(other) if other else "nobody (the lease row is gone)"
+        mine = [entry for entry in entries if _holder(entry).run_id == self._holder.run_id]
+        if not mine:
+            taker = str(_holder(entries[0])) if entries else "nobody (the lease row is gone)"
             raise RefusedError(
                 f"This run lost its lease to {taker}; it stops without writing state.",
                 hint="Run the command again when the other run has ended: what this one sent is compared anew.",
             )
-        return entries[0]
+        return mine[0]
 
     def renew(self, session: Session) -> None:
         """Check the lease, and prolong it.

@@ -79,6 +79,9 @@ class AdapterTarget:
 Target = DuckDBTarget | AdapterTarget
 
 
+_PORTS: Final = {"postgres": 5432, "redshift": 5439, "trino": 8080}
+
+
 def data_source(target: Target) -> str:
     """Name the warehouse as OpenLineage does (its dbt integration, too), without any secret."""
     if isinstance(target, DuckDBTarget):
@@ -88,8 +91,8 @@ def data_source(target: Target) -> str:
     if target.type == "bigquery":
         return "bigquery"
     host = target.output.get("host") or "localhost"
-    port = target.output.get("port") or (5439 if target.type == "redshift" else 5432)
-    return f"{target.type}://{host}:{port}"
+    port = target.output.get("port") or _PORTS.get(target.type)
+    return f"{target.type}://{host}:{port}" if port else f"{target.type}://{host}"
 
 
 def read_target(

@@ -7,6 +7,7 @@ Databricks and Iceberg tables on Spark: both change single rows, also by a condi
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import re
 from contextlib import contextmanager
@@ -26,16 +27,27 @@ if TYPE_CHECKING:
 CATALOG: Final = "spark_catalog"
 """Spark's own name of the catalog of its session, which dbt-spark works in."""
 _NAME: Final = r"`(?:[^`]|``)+`(?:\.`(?:[^`]|``)+`)*"
+_PLAIN: Final = r"(?:[^()`]|`(?:[^`]|``)*`)"
 _MADE: Final = re.compile(
-    rf"(create table (?:if not exists )?{_NAME}(?: \([^()]*(?:\([^()]*\)[^()]*)*\))?)", re.IGNORECASE
+    rf"(create table (?:if not exists )?{_NAME}(?: \({_PLAIN}*(?:\({_PLAIN}*\){_PLAIN}*)*\))?)", re.IGNORECASE
 )
 _MISSING: Final = re.compile(
     r"TABLE_OR_VIEW_NOT_FOUND|SCHEMA_NOT_FOUND|NO_SUCH_CATALOG|(Table or view|Database) .* not found"
 )
 _CONFLICT: Final = re.compile(
-    r"Concurrent\w+Exception|DELTA_CONCURRENT_\w+|MetadataChangedException|DELTA_METADATA_CHANGED|CommitFailedException"
+    r"Concurrent\w+Exception|DELTA_CONCURRENT_\w+|MetadataChangedException|DELTA_METADATA_CHANGED|CommitFailedException|"
+    r"ValidationException: Found (new )?conflicting"
 )
 """Another statement changed the table first; nothing of ours was."""
+_IN_DOUBT: Final = "CommitStateUnknownException"
+_REFUSED: Final = re.compile(
+    r"\[[A-Z][A-Z0-9_.]+\]|SQLSTATE|AnalysisException|ParseException|ValidationException"
+)
+"""What Spark itself says; else the way to it may have broken while it went on."""
+_MAINTENANCE: Final = ("OPTIMIZE", "VACUUM START", "VACUUM END", "ANALYZE", "COMPUTE STATS", "FSCK")
+"""Entries of a history that changed no row; Databricks makes some by itself."""
+_LATEST: Final = 50
+"""Entries that are looked at."""
 _DENIED: Final = re.compile(
     r"INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|does not have (permission|privilege)", re.IGNORECASE
 )
@@ -84,7 +96,9 @@ class SparkSession(DriverSession):
         return super()._fetch(sql)
 
     def _version(self, table: str) -> str:
-        ((version,),) = self.rows(f"select max_by(snapshot_id, committed_at) from {table}.snapshots")
+        ((version,),) = self.rows(
+            f"select max_by(snapshot_id, committed_at) from {table}.snapshots where operation <> 'replace'"
+        )
         return str(version)
 
     def _run(self, sql: str) -> None:
@@ -93,7 +107,12 @@ class SparkSession(DriverSession):
         )
 
     def _is_conflict(self, error: WarehouseError) -> bool:
-        return bool(_CONFLICT.search(str(error.__cause__)))
+        told = str(error.__cause__)
+        return bool(_CONFLICT.search(told)) and _IN_DOUBT not in told
+
+    def _is_refusal(self, error: WarehouseError) -> bool:
+        told = str(error.__cause__)
+        return bool(_REFUSED.search(told)) and _IN_DOUBT not in told
 
     def _refusal(self, error: Exception) -> WarehouseError:
         message = shortened(str(error))
@@ -119,14 +138,19 @@ class _Rows:
     """The result of a cursor of dbt-spark, which hands out all rows at once; those below it do not."""
 
     def __init__(self, cursor: Any) -> None:
-        self.fetchall: Callable[[], Any] = lambda: cursor.fetchall() or []
         below = cursor._cursor  # noqa: SLF001 - what it wraps is not told otherwise
         if hasattr(below, "fetchmany"):
+            self.fetchall: Callable[[], Any] = lambda: cursor.fetchall() or []
             self.fetchmany: Callable[[int], Any] = below.fetchmany
-        else:  # a Spark session in this process
+        else:  # a Spark session in this process, which gives times as the machine's clock shows them
             frame = below._df  # noqa: SLF001 - likewise
             rows = frame.toLocalIterator()
-            self.fetchmany = lambda size: [row for _, row in zip(range(size), rows, strict=False)]
+            self.fetchall = lambda: [_with_zone(row) for row in frame.collect()]
+            self.fetchmany = lambda size: [_with_zone(row) for _, row in zip(range(size), rows, strict=False)]
+
+
+def _with_zone(row: Any) -> tuple[Any, ...]:
+    return tuple(v.astimezone(dt.UTC) if isinstance(v, dt.datetime) and v.tzinfo is None else v for v in row)
 
 
 class DatabricksSession(SparkSession):
@@ -150,8 +174,12 @@ class DatabricksSession(SparkSession):
         return {table: tuple(columns) for table, columns in found.items()}
 
     def _version(self, table: str) -> str:
-        ((version, *_),) = self.rows(f"describe history {table} limit 1")
-        return str(version)
+        # Version, time, user's id and name, operation; newest first.
+        history = self.rows(f"describe history {table} limit {_LATEST}")
+        changes = [
+            str(version) for version, _, _, _, operation, *_ in history if operation not in _MAINTENANCE
+        ]
+        return changes[0] if changes else "none of late"
 
     @contextmanager
     def _ran(self, sql: str) -> Iterator[Any]:

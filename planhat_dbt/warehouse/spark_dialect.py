@@ -108,7 +108,7 @@ class SparkDialect(AnsiDialect):
 
     def digest_number(self, hex_digits: str) -> str:
         """A number read in base sixteen."""
-        return f"cast(conv({hex_digits}, 16, 10) as bigint)"
+        return f"cast(conv({hex_digits}, 16, 10) as decimal(38, 0))"  # a sum of bigint ends at 2^63
 
     def contains(self, text: str, part: str) -> str:
         """Look for one text in another."""

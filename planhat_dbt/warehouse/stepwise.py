@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from planhat_dbt.warehouse.error import WarehouseError
 from planhat_dbt.warehouse.server import ServerSession
 
@@ -46,6 +48,8 @@ _MARK: Final = 0
 _PATIENCE: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between tries of a statement that another one got in the way of."""
 
+_LOOK_AGAIN: Final = 10.0
+"""Seconds after which a list that is under way looks whether the lease is still where it was."""
 _SCRATCH: Final = "scratch__"
 
 
@@ -73,10 +77,10 @@ class Stepping:
         self.place = f"{dialect.quote(database)}.{dialect.quote(schema)}"
         self.steps = f"{self.place}.{dialect.quote('steps')}"
         self.meta = f"{self.place}.{dialect.quote('meta')}"
-        self.unfinished = False
-        """Whether a list was kept, but not carried out to its end."""
+        self.left = False
+        """Whether a list of ours may stand that was not carried out to its end: nothing more is written before it."""
         self.busy = threading.RLock()
-        """Held while steps are carried out: the lease is not renewed between a table's look and its change."""
+        """Held while a list is carried out: there is one at a time. The lease is renewed beside it."""
         self.numbers = itertools.count()
 
 
@@ -137,15 +141,25 @@ class StepwiseSession(ServerSession):
         """Whether a statement changed nothing since another one got in its way, and may be tried again."""
         return False
 
+    def _is_refusal(self, error: WarehouseError) -> bool:  # noqa: ARG002 - a driver may be cut off from its server
+        """Whether the engine itself said no, so that the statement will change nothing any more."""
+        return True
+
     # -- statements
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
-        """Run one statement; inside a transaction, at its end."""
+        """Run one statement; inside a transaction, at its end, but changes of the lease at once.
+
+        Each of those holds by itself, and one that waited for its turn would come too late.
+        """
         spelt = self._spelt(sql, parameters)
-        if self._depth:
+        if self._depth and not self._is_of_lease(spelt):
             self._waiting.append(spelt)
         else:
             self._try(spelt)
+
+    def _is_of_lease(self, sql: str) -> bool:
+        return "'lease'" in sql and _target(sql) == self._stepping.meta
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run a query with a small result."""
@@ -195,8 +209,8 @@ class StepwiseSession(ServerSession):
         return table
 
     def drop_scratch(self) -> None:
-        """Drop the scratch tables of the session, unless unfinished steps read them; for its warehouse to call."""
-        if not self._stepping.unfinished:
+        """Drop the scratch tables of the session, unless steps that are left read them; for its warehouse to call."""
+        if not self._stepping.left:
             for table in self._tables:
                 self._try(f"drop table if exists {table}")
         self._tables, self._made = [], {}
@@ -213,10 +227,16 @@ class StepwiseSession(ServerSession):
     # -- steps
 
     def finish(self) -> None:
-        """Carry out what an earlier session left, each step once; call under the lease."""
+        """Carry out what an earlier session left, each step once; call under the lease, which was just taken."""
         tables = self.tables(self._stepping.database, self._stepping.schema)
-        if "steps" not in tables:
-            return
+        if "steps" in tables:
+            self._finish_lists()
+        for name in tables:
+            table = f"{self._stepping.place}.{self._dialect.quote(name)}"
+            if name.startswith(_SCRATCH) and table not in self._tables:
+                self._try(f"drop table if exists {table}")
+
+    def _finish_lists(self) -> None:
         with self._stepping.busy:
             found = self._fetch(
                 f"select list_id, step, statement, target, was from {self._stepping.steps} order by list_id, step"
@@ -227,11 +247,7 @@ class StepwiseSession(ServerSession):
                     self._go_on(name, steps)
                 else:
                     self._try(f"delete from {self._stepping.steps} where {self._of(name)}")
-            self._stepping.unfinished = False
-        for name in tables:
-            table = f"{self._stepping.place}.{self._dialect.quote(name)}"
-            if name.startswith(_SCRATCH) and table not in self._tables:
-                self._try(f"drop table if exists {table}")
+            self._stepping.left = False
 
     def _go_on(self, name: str, steps: list[_Step]) -> None:
         begun = [step for step in steps if step.was]
@@ -243,8 +259,6 @@ class StepwiseSession(ServerSession):
         self._carry_out(name, steps)
 
     def _begin(self) -> None:
-        if self._stepping.unfinished:
-            self.finish()
         self._waiting = []
 
     def _rollback(self) -> None:
@@ -252,17 +266,26 @@ class StepwiseSession(ServerSession):
 
     def _commit(self) -> None:
         statements, self._waiting = self._waiting, []
+        if not statements:
+            return
+        if self._stepping.left:
+            raise WarehouseError("an earlier change of the state tables stopped half-way", hint=self._next())
+        if len(statements) == 1:  # one alone is whole by itself
+            self._try(statements[0])
+            return
         with self._stepping.busy:
-            if len(statements) < 2:  # one alone is whole by itself
-                for statement in statements:
-                    self._try(statement)
-                return
             name = f"{time.time_ns():020d}"
             steps = [_Step(n, s, _target(s)) for n, s in enumerate(statements, start=1)]
+            self._stepping.left = True  # also where the answer to its last row gets lost
             self._keep(name, steps)
-            self._stepping.unfinished = True
             self._carry_out(name, steps)
-            self._stepping.unfinished = False
+            self._stepping.left = False
+
+    def _next(self) -> str:
+        return (
+            f"What was begun is kept in {self._stepping.steps}; the next run finishes it before anything else. If it "
+            "cannot, mend what the error says; only then delete the rows of that list."
+        )
 
     def _keep(self, name: str, steps: Sequence[_Step]) -> None:
         columns = ", ".join(f"{c} {getattr(self._dialect, kind)}" for c, kind in _STEPS)
@@ -276,22 +299,39 @@ class StepwiseSession(ServerSession):
 
     def _carry_out(self, name: str, steps: Sequence[_Step]) -> None:
         table, mine = self._stepping.steps, self._of(name)
+        holders, looked = self._holders(), time.monotonic()
         for step in steps:
+            if time.monotonic() - looked > _LOOK_AGAIN:
+                self._see_to_lease(holders)
+                looked = time.monotonic()
             was = self._state(step.target)
             this = f"{mine} and step = {step.number}"
             self._try(f"update {table} set was = {self._value(was)} where {this}")
             try:
                 self._try(step.statement)
             except WarehouseError as error:
-                if (
-                    self._state(step.target) == was
-                ):  # refused: whoever mends its table must not pass for this step
+                # Refused: whoever mends its table must not pass for this step. A broken connection says nothing.
+                if self._is_refusal(error) and self._state(step.target) == was:
                     self._try(f"update {table} set was = null where {this}")
-                raise WarehouseError(
-                    error.reason,
-                    hint=f"What was begun is kept in {table}; the next run finishes it first. {error.hint}".strip(),
-                ) from error
+                raise WarehouseError(error.reason, hint=f"{self._next()} {error.hint}".strip()) from error
         self._try(f"delete from {table} where {mine}")
+
+    def _holders(self) -> list[str]:
+        """The runs that hold the lease, as far as there is one."""
+        if self.columns(self._stepping.meta) is None:
+            return []
+        rows = self._fetch(f"select value from {self._stepping.meta} where setting = 'lease'")
+        return sorted(str(orjson.loads(value)["run_id"]) for (value,) in rows)
+
+    def _see_to_lease(self, holders: list[str]) -> None:
+        """Leave the rest of a list to whoever took the lease meanwhile."""
+        now = self._holders()
+        if now != holders:
+            raise WarehouseError(
+                f"the lease changed hands while state was written (it was {', '.join(holders) or 'free'}, "
+                f"it is {', '.join(now) or 'free'})",
+                hint=self._next(),
+            )
 
     def _state(self, table: str) -> str:
         """What a table looks like: other columns or other rows make another text."""

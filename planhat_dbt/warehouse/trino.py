@@ -27,10 +27,10 @@ _HINTS: Final = {
     "NOT_SUPPORTED": "State tables need a catalog of the Iceberg connector: see docs/warehouses.md.",
 }
 _VERSIONS: Final = {
-    "iceberg": ("snapshots", "max_by(snapshot_id, committed_at)"),
-    "delta_lake": ("history", "max(version)"),
+    "iceberg": ("snapshots", "max_by(snapshot_id, committed_at)", "operation <> 'replace'"),
+    "delta_lake": ("history", "max(version)", "operation not in ('OPTIMIZE', 'VACUUM START', 'VACUUM END')"),
 }
-"""By connector: the metadata table that tells states of a table apart, and how."""
+"""By connector: the metadata table that tells states of a table apart, how, and without what maintenance did."""
 
 
 class TrinoSession(DriverSession):
@@ -68,9 +68,10 @@ class TrinoSession(DriverSession):
 
     def _version(self, table: str) -> str:
         if told := _VERSIONS.get(self._connector):
-            metadata, latest = told
+            metadata, latest, changes = told
             place, _, name = table.rpartition(".")
-            ((version,),) = self.rows(f'select {latest} from {place}."{name.strip(chr(34))}${metadata}"')
+            source = f'{place}."{name.strip(chr(34))}${metadata}"'
+            ((version,),) = self.rows(f"select {latest} from {source} where {changes}")
             return str(version)
         names = ", ".join(self._dialect.quote(c.name) for c in self.columns(table) or ())
         ((rows, content),) = self.rows(f"select count(*), to_hex(checksum(row({names}))) from {table}")
@@ -78,6 +79,9 @@ class TrinoSession(DriverSession):
 
     def _is_conflict(self, error: WarehouseError) -> bool:
         return getattr(error.__cause__, "error_name", None) in _CONFLICTS
+
+    def _is_refusal(self, error: WarehouseError) -> bool:
+        return isinstance(error.__cause__, TrinoQueryError)
 
     def _refusal(self, error: Exception) -> WarehouseError:
         if isinstance(error, TrinoQueryError):

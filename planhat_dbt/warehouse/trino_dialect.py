@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, TryingDialect, by_another_column, merged
-from planhat_dbt.warehouse.port import Column, ColumnKind
+from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
 
 _KINDS: Final[dict[str, ColumnKind]] = {
     **dict.fromkeys(("varchar", "char"), ColumnKind.TEXT),
@@ -117,7 +117,8 @@ class TrinoDialect(TryingDialect):
             case ColumnKind.TIME:
                 return _trimmed(f"cast({expression} as varchar)")
             case ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
-                return _trimmed(f"date_format({self.utc(expression, kind)}, '%Y-%m-%d %H:%i:%s.%f')")
+                # `date_format` knows milliseconds only.
+                return _trimmed(f"cast({self.utc(expression, kind)} as varchar)")
             case _:
                 return f"cast({expression} as varchar)"
 
@@ -133,7 +134,7 @@ class TrinoDialect(TryingDialect):
 
     def digest_number(self, hex_digits: str) -> str:
         """A number read in base sixteen."""
-        return f"from_base({hex_digits}, 16)"
+        return f"cast(from_base({hex_digits}, 16) as decimal(38, 0))"  # a sum of bigint ends at 2^63
 
     def contains(self, text: str, part: str) -> str:
         """Look for one text in another."""
@@ -168,6 +169,12 @@ class TrinoDialect(TryingDialect):
     def json_text(self, expression: str) -> str:
         """A text cast to JSON, as text again."""
         return f"json_format(cast(cast({expression} as varchar) as json))"
+
+    def wire(self, expression: str, column: Column, form: WireForm) -> str:
+        """As ever, but a `real` as the double it is."""
+        if form is WireForm.NATIVE and column.type.lower() == "real":
+            return f"cast({expression} as double)"
+        return super().wire(expression, column, form)
 
     def float_text(self, expression: str) -> str:
         """The digits of the double, with a point in any case."""

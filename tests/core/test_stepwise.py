@@ -236,19 +236,134 @@ def test_many_rows_are_written_in_several_statements(
     assert content(file) == sorted([*BEFORE, *rows])
 
 
-def test_what_failed_half_way_is_finished_before_the_next_transaction(file: Path) -> None:
+def test_what_failed_half_way_is_finished_by_the_next_run_and_nothing_is_written_before(file: Path) -> None:
     warehouse = StepwiseDuckDBWarehouse(DuckDBTarget("dev", str(file), "shop"))
     with pytest.raises(WarehouseError) as told:
         fail_half_way(warehouse)
-    assert "the next run finishes it first" in told.value.hint
+    assert "the next run finishes it before anything else" in told.value.hint
     with warehouse.open() as session:
         session.execute(f"create table {PLACE}.later (n integer)")
+        with pytest.raises(WarehouseError, match="stopped half-way"), session.transaction():
+            session.execute(f"delete from {PLACE}.t where k = 'b'")
+    assert content(file) == [("b", 2), ("c", 3)]
+    with opened(file) as session:
+        session.finish()
         session.scratch("planhat_mine", "select 7 as n")
         with session.transaction():
             session.execute(f"insert into {PLACE}.later select n from planhat_mine")
             session.execute(f"delete from {PLACE}.t where k = 'b'")
         assert session.rows(f"select n from {PLACE}.later order by n") == [(1,), (7,)]
     assert content(file) == [("c", 3)]
+
+
+def with_lease(path: Path) -> StateTables:
+    warehouse = StepwiseDuckDBWarehouse(DuckDBTarget("dev", str(path), "shop"))
+    tables = StateTables(warehouse.dialect, "shop", "planhat_sync")
+    with warehouse.open() as session:
+        ensure_tables(session, tables, existing_tables(session, tables))
+    return tables
+
+
+def test_the_lease_is_renewed_at_once_and_beside_a_list(file: Path, tape: Tape) -> None:
+    tables = with_lease(file)
+    lease = Lease(tables, "mine", "sync", 60.0)
+    with opened(file) as session:
+        lease.take(session)
+        (before,) = session.rows(f"select value from {tables.meta} where setting = 'lease'")
+        with session.transaction():
+            session.execute(f"delete from {PLACE}.t where k = 'a'")
+            session.execute(f"delete from {PLACE}.t where k = 'b'")
+            lease.renew(session)
+            (after,) = session.rows(f"select value from {tables.meta} where setting = 'lease'")
+            assert after != before
+            assert len(content_of(session)) == 3
+        assert len(content_of(session)) == 1
+        session._stepping.left = True  # a list that failed: the lease is still renewed, and given back
+        with session.transaction():
+            lease.renew(session)
+        lease.give_back(session)
+        assert session.rows(f"select count(*) from {tables.meta} where setting = 'lease'") == [(0,)]
+
+
+def run_in_one(session: StepwiseDuckDB, *statements: str) -> None:
+    with session.transaction():
+        for statement in statements:
+            session.execute(statement)
+
+
+def content_of(session: StepwiseDuckDB) -> list[object]:
+    return session.rows(f"select k from {PLACE}.t")
+
+
+def test_a_list_stops_where_another_run_took_the_lease(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = with_lease(file)
+    monkeypatch.setattr(stepwise, "_LOOK_AGAIN", -1.0)
+    run = StepwiseDuckDB._run
+
+    def taken_over(self: StepwiseDuckDB, sql: str) -> None:
+        run(self, sql)
+        if sql.startswith(f"delete from {PLACE}.t where k = 'a'"):
+            run(
+                self,
+                f"update {tables.meta} set value = replace(value, 'mine', 'theirs') where setting = 'lease'",
+            )
+
+    with opened(file) as session:
+        Lease(tables, "mine", "sync", 60.0).take(session)
+        monkeypatch.setattr(StepwiseDuckDB, "_run", taken_over)
+        with pytest.raises(WarehouseError, match="changed hands") as told:
+            run_in_one(
+                session, f"delete from {PLACE}.t where k = 'a'", f"delete from {PLACE}.t where k = 'b'"
+            )
+        assert "mine" in told.value.message
+    assert content(file) == [("b", 2), ("c", 3)]
+    with opened(file) as session:  # the other run
+        session.finish()
+    assert content(file) == [("c", 3)]
+
+
+def test_where_the_answer_to_the_last_row_of_a_list_is_lost_its_scratch_tables_stay(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = StepwiseDuckDB._run
+
+    def lost(self: StepwiseDuckDB, sql: str) -> None:
+        run(self, sql)
+        if sql.startswith(f'insert into {PLACE}."steps"'):
+            raise WarehouseError("the connection broke")
+
+    monkeypatch.setattr(StepwiseDuckDB, "_run", lost)
+    with opened(file) as session, pytest.raises(WarehouseError, match="broke"):
+        change(session)
+    monkeypatch.setattr(StepwiseDuckDB, "_run", run)
+    assert content(file) == BEFORE
+    with opened(file) as session:
+        session.finish()
+    assert (content(file), left(file)) == (AFTER, [])
+
+
+def test_a_step_of_which_nobody_knows_is_not_taken_for_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection breaks, and the server carries the statement out a moment later."""
+    run, late = StepwiseDuckDB._run, []
+
+    def broken(self: StepwiseDuckDB, sql: str) -> None:
+        if sql.startswith(f"insert into {PLACE}.t"):
+            late.append(sql)
+            raise WarehouseError("the connection broke")
+        run(self, sql)
+
+    monkeypatch.setattr(StepwiseDuckDB, "_is_refusal", lambda _self, _error: False)
+    monkeypatch.setattr(StepwiseDuckDB, "_run", broken)
+    with opened(file) as session, pytest.raises(WarehouseError, match="broke"):
+        run_in_one(session, f"delete from {PLACE}.t where k = 'a'", f"insert into {PLACE}.t values ('x', 1)")
+    monkeypatch.setattr(StepwiseDuckDB, "_run", run)
+    with opened(file) as session:
+        session._run(late[0])
+    with opened(file) as session:
+        session.finish()
+    assert content(file) == [("b", 2), ("c", 3), ("x", 1)]
 
 
 def test_a_conflict_is_tried_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,6 +411,8 @@ def test_of_runs_that_begin_at_once_one_goes_on_at_most(file: Path, monkeypatch:
     monkeypatch.setattr(Lease, "_enter", both_have_looked)
     won: list[str] = []
 
+    faults: list[BaseException] = []
+
     def begin(run: str) -> None:
         with warehouse.open() as session:
             try:
@@ -303,6 +420,8 @@ def test_of_runs_that_begin_at_once_one_goes_on_at_most(file: Path, monkeypatch:
                 won.append(run)
             except RefusedError:
                 pass
+            except BaseException as error:  # noqa: BLE001 - told below
+                faults.append(error)
 
     for held in (False, True):
         won.clear()
@@ -315,3 +434,4 @@ def test_of_runs_that_begin_at_once_one_goes_on_at_most(file: Path, monkeypatch:
         for thread in threads:
             thread.join()
         assert len(won) <= 1
+        assert faults == []

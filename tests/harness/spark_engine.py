@@ -30,7 +30,9 @@ from planhat_dbt.warehouse.spark import CATALOG, SparkSession, SparkWarehouse, c
 from planhat_dbt.warehouse.spark_dialect import SparkDialect
 
 _MADE = count(1)
-_SNAPSHOTS: Final = re.compile(r"select max_by\(snapshot_id, committed_at\) from (\S+)\.snapshots")
+_SNAPSHOTS: Final = re.compile(
+    r"select max_by\(snapshot_id, committed_at\) from (\S+)\.snapshots where operation <> 'replace'"
+)
 _COLUMN: Final = re.compile(
     r"alter table (?P<table>\S+) (?P<what>add|drop|rename) column (?P<name>`[^`]+`|\w+)(?: to)?(?P<more> .+)?",
     re.IGNORECASE,

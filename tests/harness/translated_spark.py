@@ -44,7 +44,7 @@ _TYPES: Final = {
     "JSON": "variant",
     "TIME": "time",
 }
-_HISTORY: Final = re.compile(r"describe history (\S+) limit 1")
+_HISTORY: Final = re.compile(r"describe history (\S+) limit \d+")
 _REFUSED: Final = (exp.Transaction, exp.Commit, exp.Rollback, exp.Command)
 
 
@@ -163,7 +163,8 @@ def translated(sql: str) -> str:
         return "select 1"
     if history := _HISTORY.fullmatch(sql):
         table = history[1].replace("`", '"')
-        return f"select sum(hash(t)) || ' ' || count(*) from {table} t"
+        write = f"select sum(hash(t)) || ' ' || count(*), now(), 'u', 'planhat', 'WRITE' from {table} t"
+        return f"select 'maintained', now(), 'u', 'planhat', 'OPTIMIZE' union all ({write})"
     if sql.startswith("describe `"):
         return sql.replace("`", '"')
     if sql.startswith("create table") and "'delta.columnMapping.mode' = 'name'" not in sql:

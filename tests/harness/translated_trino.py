@@ -202,8 +202,7 @@ def _refuse_other_types(sql: str, cursor: duckdb.DuckDBPyConnection) -> None:
         (str(kind), name) for name, kind, *_ in cursor.execute(f"describe {query.sql('duckdb')}").fetchall()
     ]
     if isinstance(tree, exp.Create):
-        named = query.selects if isinstance(query, exp.Select) else []
-        untyped = [e.alias_or_name for e in named if isinstance(e.unalias(), exp.Null)]
+        untyped = [name for kind, name in given if kind == '"NULL"']
         if untyped:
             raise RefusedError(f"Column type is unknown: {untyped}")
         return
@@ -211,22 +210,11 @@ def _refuse_other_types(sql: str, cursor: duckdb.DuckDBPyConnection) -> None:
     table = (target.this if target else tree.this).sql("duckdb")
     kinds = {n.lower(): str(kind) for n, kind, *_ in cursor.execute(f"describe {table}").fetchall()}
     names = [e.name.lower() for e in target.expressions] if target else list(kinds)
-    nulls = _only_null(tree.expression, len(names))
-    for (kind, _), name, null in zip(given, names, nulls, strict=True):
-        if not null and _family(kind) != _family(kinds[name]):
+    for (kind, _), name in zip(given, names, strict=True):
+        if kind != '"NULL"' and _family(kind) != _family(kinds[name]):
             raise RefusedError(
                 f"Insert query has mismatched column types: {name} {kinds[name]}, {kind}: {sql[:200]}"
             )
-
-
-def _only_null(query: Any, columns: int) -> list[bool]:
-    """Say of each column whether nothing but NULL is put into it."""
-    if isinstance(query, exp.Values):
-        rows = [row.expressions if isinstance(row, exp.Tuple) else [row] for row in query.expressions]
-        return [all(isinstance(row[i], exp.Null) for row in rows) for i in range(columns)]
-    if isinstance(query, exp.Select):
-        return [isinstance(e.unalias(), exp.Null) for e in query.selects]
-    return [False] * columns
 
 
 def _family(kind: str) -> str:
@@ -264,7 +252,8 @@ def _rewritten(node: Any) -> Any:
         case exp.Table() if node.name.endswith("$snapshots"):
             name = ".".join(f'"{p}"' for p in (node.catalog, node.db, node.name.removesuffix("$snapshots")))
             return _from(
-                f"select sum(hash(t)) || ' ' || count(*) as snapshot_id, 1 as committed_at from {name} t"
+                "select sum(hash(t)) || ' ' || count(*) as snapshot_id, 1 as committed_at, 'append' as operation "
+                f"from {name} t"
             )
         case exp.Table() if node.name == "catalogs":
             return _from(

@@ -95,3 +95,12 @@ def test_documents_are_kept_as_text() -> None:
 )
 def test_a_relation_as_dbt_writes_it(written: str, names: list[str]) -> None:
     assert parts_of(written) == names
+
+
+def test_a_sum_of_digests_does_not_overflow() -> None:
+    assert DIALECT.digest_number("x") == "cast(from_base(x, 16) as decimal(38, 0))"
+
+
+def test_a_real_is_the_same_double_in_every_form() -> None:
+    real = Column("x", "real", ColumnKind.FLOAT)
+    assert DIALECT.wire("x", real, WireForm.NATIVE) == "cast(x as double)"
