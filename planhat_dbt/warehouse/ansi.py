@@ -9,6 +9,8 @@ from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
 
 NUMBERS: Final = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
 TIMES: Final = (ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
+_DOCUMENTS: Final = (ColumnKind.JSON, ColumnKind.NESTED)
+_INSTANTS: Final = (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
 
 
 class AnsiDialect(ABC):
@@ -139,6 +141,49 @@ class TryingDialect(AnsiDialect):
         return f"{cast}({expression} as {new})"
 
 
+class LakeDialect(AnsiDialect):
+    """Engines over tables of files: no `update … from`, types that can only be widened, JSON by casts of texts."""
+
+    @abstractmethod
+    def json_text(self, expression: str) -> str:
+        """A text as a JSON text."""
+
+    @abstractmethod
+    def _digits(self, expression: str) -> str:
+        """A double by its own digits, without exponent; 25 of them after the point hold those of 0.0001 and more."""
+
+    def _trimmed(self, text: str) -> str:
+        """A number or time without the zeros at the end of its fraction."""
+        point = "'.'"
+        short = f"trim(trailing '.' from trim(trailing '0' from {text}))"
+        return f"case when {self.contains(text, point)} then {short} else {text} end"
+
+    def float_text(self, expression: str) -> str:
+        """The digits of the double, with a point in any case."""
+        text = f"trim(trailing '0' from {self._digits(expression)})"
+        return f"case when {text} like '%.' then {text} || '0' else {text} end"
+
+    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
+        """By way of another column: a type can only be widened."""
+        return by_another_column(table, column, type_name, value)
+
+    def update_from(self, table: str, changes: str, source: str, condition: str) -> str:
+        """`merge`."""
+        return f"merge into {table} using {source} on {condition} when matched then update set {changes}"
+
+    def _json(self, expression: str, column: Column) -> str:
+        kind = column.kind
+        if kind in _DOCUMENTS:
+            return expression
+        if kind is ColumnKind.FLOAT:
+            return self.key_text(expression, column)
+        if kind in (*NUMBERS, ColumnKind.BOOLEAN):
+            return self._plain_text(expression, column)
+        if kind in _INSTANTS:
+            return f"""'"' || {self._instant(self.utc(expression, kind))} || '"'"""
+        return self.json_text(self._plain_text(expression, column))
+
+
 def by_another_column(table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
     """Give a column (quoted) another type where that is not to be had by itself, or only wider ones are."""
     other = f"{column[:-1]}__new{column[-1]}"
@@ -148,8 +193,3 @@ def by_another_column(table: str, column: str, type_name: str, value: str) -> tu
         f"alter table {table} drop column {column}",
         f"alter table {table} rename column {other} to {column}",
     )
-
-
-def merged(table: str, changes: str, source: str, condition: str) -> str:
-    """Change rows by those of a source, where an `update` has no `from`."""
-    return f"merge into {table} using {source} on {condition} when matched then update set {changes}"

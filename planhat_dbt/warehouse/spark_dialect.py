@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, AnsiDialect, by_another_column, merged
+from planhat_dbt.warehouse.ansi import TIMES, LakeDialect
 from planhat_dbt.warehouse.port import Column, ColumnKind
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -20,12 +20,11 @@ _KINDS: Final[dict[str, ColumnKind]] = {
     "variant": ColumnKind.JSON,
     **dict.fromkeys(("array", "map", "struct"), ColumnKind.NESTED),
 }
-_DOCUMENTS: Final = (ColumnKind.JSON, ColumnKind.NESTED)
 _SPECIAL: Final = re.compile(r"[\\']|(?<=\$)\{")
 """What a backslash stands before in a text. `${` would begin a variable, which Spark replaces in texts, too."""
 
 
-class SparkDialect(AnsiDialect):
+class SparkDialect(LakeDialect):
     """Spark's SQL. Times are instants, which the session shows in UTC."""
 
     name = "spark"
@@ -90,15 +89,18 @@ class SparkDialect(AnsiDialect):
         is_whole = f"{expression} % 1 = 0 and abs({expression}) < 1e37"  # `floor` fails beyond 2^63
         usual = f"abs({expression}) between 1e-4 and 1e15"
         other = f"cast({expression} as string)"
-        return f"case when {is_whole} then {whole} when {usual} then {_trimmed(_plain(expression))} else {other} end"
+        short = self._trimmed(self._digits(expression))
+        return f"case when {is_whole} then {whole} when {usual} then {short} else {other} end"
 
     def _text(self, expression: str, column: Column) -> str:
         match column.kind:
             case ColumnKind.DECIMAL:
                 # A cast may write an exponent; `format_string` takes no decimals.
-                return _trimmed(f"translate(format_number({expression}, {_scale(column.type)}), ',', '')")
+                return self._trimmed(
+                    f"translate(format_number({expression}, {_scale(column.type)}), ',', '')"
+                )
             case ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
-                return _trimmed(f"date_format({expression}, 'yyyy-MM-dd HH:mm:ss.SSSSSS')")
+                return self._trimmed(f"date_format({expression}, 'yyyy-MM-dd HH:mm:ss.SSSSSS')")
             case _:
                 return f"cast({expression} as string)"
 
@@ -128,14 +130,6 @@ class SparkDialect(AnsiDialect):
         before, after = (".".join(map(self.quote, names)) for names in ((*path, old), (path[1], new)))
         return f"alter table {before} rename to {after}"
 
-    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
-        """By way of another column: a type can only be widened."""
-        return by_another_column(table, column, type_name, value)
-
-    def update_from(self, table: str, changes: str, source: str, condition: str) -> str:
-        """`merge`: an `update` has no `from`."""
-        return merged(table, changes, source, condition)
-
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, far-off times, and types without a JSON form."""
         if column.kind is ColumnKind.UNSUPPORTED:
@@ -151,11 +145,6 @@ class SparkDialect(AnsiDialect):
         listed = f"to_json(array(cast({expression} as string)))"
         return f"case when {expression} is not null then substr({listed}, 2, length({listed}) - 2) end"
 
-    def float_text(self, expression: str) -> str:
-        """The digits of the double, with a point in any case."""
-        text = f"trim(trailing '0' from {_plain(expression)})"
-        return f"case when {text} like '%.' then {text} || '0' else {text} end"
-
     def _plain_text(self, expression: str, column: Column) -> str:
         return self._text(expression, column)
 
@@ -169,28 +158,8 @@ class SparkDialect(AnsiDialect):
     def _day_text(self, utc: str) -> str:
         return f"date_format({utc}, 'yyyy-MM-dd')"
 
-    def _json(self, expression: str, column: Column) -> str:
-        kind = column.kind
-        if kind in _DOCUMENTS:
-            return expression
-        if kind is ColumnKind.FLOAT:
-            return self.key_text(expression, column)
-        if kind in (*NUMBERS, ColumnKind.BOOLEAN):
-            return self._text(expression, column)
-        if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
-            return f"""'"' || {self._instant(expression)} || '"'"""
-        return self.json_text(self._text(expression, column))
-
-
-def _plain(expression: str) -> str:
-    """A double by its own digits, without exponent; 25 of them after the point hold those of 0.0001 and more."""
-    return f"format_string('%.25f', {expression})"
-
-
-def _trimmed(text: str) -> str:
-    """A number or time without the zeros at the end of its fraction."""
-    short = f"trim(trailing '.' from trim(trailing '0' from {text}))"
-    return f"case when instr({text}, '.') > 0 then {short} else {text} end"
+    def _digits(self, expression: str) -> str:
+        return f"format_string('%.25f', {expression})"
 
 
 def _scale(type_name: str) -> int:

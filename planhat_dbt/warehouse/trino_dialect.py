@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from planhat_dbt.warehouse.ansi import NUMBERS, TIMES, TryingDialect, by_another_column, merged
+from planhat_dbt.warehouse.ansi import TIMES, LakeDialect, TryingDialect
 from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -21,7 +21,6 @@ _KINDS: Final[dict[str, ColumnKind]] = {
     "json": ColumnKind.JSON,
     **dict.fromkeys(("array", "map", "row"), ColumnKind.NESTED),
 }
-_DOCUMENTS: Final = (ColumnKind.JSON, ColumnKind.NESTED)
 _ZONED: Final = "with time zone"
 _NO_JSON: Final = re.compile(
     rf"\b(?:varbinary|uuid|ipaddress|interval|hyperloglog|geometry|time\(|time\b(?! zone))|{_ZONED}|\bmap\((?!varchar)"
@@ -31,7 +30,7 @@ _FINE: Final = "timestamp(6)"
 """The only precision that Iceberg has."""
 
 
-class TrinoDialect(TryingDialect):
+class TrinoDialect(TryingDialect, LakeDialect):
     """Trino's SQL, on tables of the Iceberg connector."""
 
     name = "trino"
@@ -108,17 +107,18 @@ class TrinoDialect(TryingDialect):
         is_whole = f"{expression} = truncate({expression}) and abs({expression}) < 1e37"
         usual = f"abs({expression}) between 1e-4 and 1e37"
         other = f"cast({expression} as varchar)"
-        return f"case when {is_whole} then {whole} when {usual} then {_trimmed(_plain(expression))} else {other} end"
+        short = self._trimmed(self._digits(expression))
+        return f"case when {is_whole} then {whole} when {usual} then {short} else {other} end"
 
     def _text(self, expression: str, kind: ColumnKind) -> str:
         match kind:
             case ColumnKind.DECIMAL:
-                return _trimmed(f"cast({expression} as varchar)")
+                return self._trimmed(f"cast({expression} as varchar)")
             case ColumnKind.TIME:
-                return _trimmed(f"cast({expression} as varchar)")
+                return self._trimmed(f"cast({expression} as varchar)")
             case ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
                 # `date_format` knows milliseconds only.
-                return _trimmed(f"cast({self.utc(expression, kind)} as varchar)")
+                return self._trimmed(f"cast({self.utc(expression, kind)} as varchar)")
             case _:
                 return f"cast({expression} as varchar)"
 
@@ -148,14 +148,6 @@ class TrinoDialect(TryingDialect):
         before, after = (".".join(self.quote(part) for part in (*path, name)) for name in (old, new))
         return f"alter table {before} rename to {after}"
 
-    def retyped(self, table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:
-        """By way of another column: a type can only be widened."""
-        return by_another_column(table, column, type_name, value)
-
-    def update_from(self, table: str, changes: str, source: str, condition: str) -> str:
-        """`merge`: an `update` has no `from`."""
-        return merged(table, changes, source, condition)
-
     def unfit(self, expression: str, column: Column) -> str | None:
         """NaN and ±Infinity, far-off times, and types without a JSON form."""
         if column.kind is ColumnKind.UNSUPPORTED:
@@ -176,11 +168,6 @@ class TrinoDialect(TryingDialect):
             return f"cast({expression} as double)"
         return super().wire(expression, column, form)
 
-    def float_text(self, expression: str) -> str:
-        """The digits of the double, with a point in any case."""
-        text = f"trim(trailing '0' from {_plain(expression)})"
-        return f"case when {text} like '%.' then {text} || '0' else {text} end"
-
     def _plain_text(self, expression: str, column: Column) -> str:
         return self._text(expression, column.kind)
 
@@ -193,28 +180,8 @@ class TrinoDialect(TryingDialect):
     def _day_text(self, utc: str) -> str:
         return f"cast(cast({utc} as date) as varchar)"
 
-    def _json(self, expression: str, column: Column) -> str:
-        kind = column.kind
-        if kind in _DOCUMENTS:
-            return expression
-        if kind is ColumnKind.FLOAT:
-            return self.key_text(expression, column)
-        if kind in (*NUMBERS, ColumnKind.BOOLEAN):
-            return self._text(expression, kind)
-        if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
-            return f"""'"' || {self._instant(self.utc(expression, kind))} || '"'"""
-        return self.json_text(self._text(expression, kind))
-
-
-def _plain(expression: str) -> str:
-    """A double by its own digits, without exponent; 25 of them after the point hold those of 0.0001 and more."""
-    return f"format('%.25f', {expression})"
-
-
-def _trimmed(text: str) -> str:
-    """A number or time without the zeros at the end of its fraction."""
-    short = f"trim(trailing '.' from trim(trailing '0' from {text}))"
-    return f"case when strpos({text}, '.') > 0 then {short} else {text} end"
+    def _digits(self, expression: str) -> str:
+        return f"format('%.25f', {expression})"
 
 
 def _is_char(column: Column) -> bool:
