@@ -147,10 +147,13 @@ def take_along(session: Session, context: Context, tables: StateTables, journal:
     Raises:
         UsageError: The state of a selected sync cannot be renamed; then none was.
     """
+    named = [s for s in context.all_syncs if s.previous_name]
+    if not named:
+        return []
     present = existing_tables(session, tables)
     selected = {s.name for s in context.syncs}
     due = []
-    for sync in context.all_syncs:
+    for sync in named:
         try:
             if is_renamed(session, tables, sync, present):
                 due.append(sync)
