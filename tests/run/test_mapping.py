@@ -172,6 +172,28 @@ def test_write_on_insert_sends_a_field_once(project: Project) -> None:
     assert rest([row for row in outcome.sent("/companies") if "_id" in row]) == [{"custom": {"Seats": 9}}]
 
 
+@pytest.mark.parametrize("on_removed", ["clear", "delete"])
+def test_a_sync_of_which_no_field_is_compared(project: Project, on_removed: str) -> None:
+    fields = {
+        "name": {"column": "name", "write": "on_insert"},
+        "custom": {"Seats": {"column": "seats", "write": "on_insert"}},
+    }
+    add_companies(project, 2, fields=fields, on_removed=on_removed)
+    project.sync()
+    project.sql("update companies set name = 'other', seats = 7")
+    project.quiet()
+    project.sql(
+        "delete from companies where id = 'c-1'", "insert into companies values ('c-3', 'C', 'New', 3)"
+    )
+    outcome = project.sync()
+    gone = {"clear": {"custom": {"Seats": None}}, "delete": None}[on_removed]
+    new = {"externalId": "c-3", "name": "C", "custom": {"Seats": 3}}
+    sent = outcome.sent("/companies")
+    assert [row for row in sent if "_id" not in row] == [new]
+    assert rest([row for row in sent if "_id" in row]) == ([gone] if gone else [])
+    project.quiet()
+
+
 def test_resync_sends_all_again_and_keeps_tombstones(project: Project) -> None:
     add_companies(project, 4, on_removed="delete")
     project.sync()
