@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from harness.dbt import MINOR
+from harness.dbt import MINOR, run_dbt
 
 from planhat_dbt.artifacts import read_manifest, read_run_results
 from planhat_dbt.declaration import Constant, FromColumn, read_declarations
@@ -86,8 +86,7 @@ def project(tmp_path_factory):
         (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_text(text, encoding="utf-8")
     env = {**os.environ, "DBT_PROFILES_DIR": str(directory), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
-    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build", "--quiet"]
-    done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
+    done = run_dbt("build", "--quiet", cwd=directory, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     return read_project(project_dir=directory, env={})
 

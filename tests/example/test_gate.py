@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "dbt_project_example"))
 
-from harness.dbt import needs
+from harness.dbt import needs, run_dbt
 from seed_generator.accounts import planhat_users
 
 from planhat_dbt.sandbox import Sandbox
@@ -39,6 +39,9 @@ def test_a_failing_test_gates_its_sync_alone(tmp_path: Path, planhat_sandbox: Sa
     broken.parent.mkdir(exist_ok=True)
     broken.write_text("select workspace_name from {{ ref('planhat_assets') }}\n")
 
+    def build(*arguments: str) -> int:
+        return run_dbt("build", "--quiet", *arguments, cwd=project, env=environ).returncode
+
     def run(*command: str) -> tuple[int, dict[str, str]]:
         done = subprocess.run(
             command, cwd=project, env=environ, capture_output=True, text=True, check=False, timeout=90
@@ -48,16 +51,15 @@ def test_a_failing_test_gates_its_sync_alone(tmp_path: Path, planhat_sandbox: Sa
         document = json.loads(results.read_text()) if results.exists() else {"results": []}
         return done.returncode, {r["sync"]: r["status"] for r in document["results"]}
 
-    build = (str(BIN / "dbt"), "build", "--quiet")
     sync = (str(BIN / "planhat-dbt"), "sync", "--select", SYNCS)
-    assert run(*build)[0] == 1
+    assert build() == 1
     code, status = run(*sync)
     assert (code, status["planhat_assets"]) == (3, "gated")
     assert status["planhat_companies"] in ("success", "partial")
     assert planhat_sandbox.tenant.records("companies")
     assert planhat_sandbox.tenant.records("assets") == []
     broken.unlink()
-    assert run(*build, "--select", "planhat_assets")[0] == 0
+    assert build("--select", "planhat_assets") == 0
     code, status = run(*sync)
     assert status["planhat_assets"] in ("success", "partial")
     assert planhat_sandbox.tenant.records("assets")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from harness.dbt import needs
+from harness.dbt import needs, run_dbt
 
 PROJECT = Path(__file__).parents[2] / "dbt_project_example"
 pytestmark = needs(1, 10, why="the example asks for it")
@@ -56,11 +56,10 @@ def build(project: Path, step: int) -> list[dict[str, Any]]:
     generate = [sys.executable, "-B", str(project / "generate_seeds.py"), "--step", str(step)]
     subprocess.run(generate, check=True, capture_output=True)
     environment = os.environ | {"EXAMPLE_DUCKDB_PATH": str(project / "example.duckdb")}
-    dbt = [sys.executable, "-m", "dbt.cli.main", "build", "--quiet", "--show-all-deprecations"]
     options = ["--project-dir", str(project), "--profiles-dir", str(project)]
-    built = subprocess.run(
-        dbt + options,
-        cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS,
+    built = run_dbt(
+        "build", "--quiet", "--show-all-deprecations", *options,
+        cwd=project, env=environment, timeout=BUILD_SECONDS,
     )  # fmt: skip
     assert built.returncode == 0, built.stdout
     assert "Deprecat" not in built.stdout

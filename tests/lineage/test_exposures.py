@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from harness import Project
-from harness.dbt import needs
+from harness.dbt import needs, run_dbt
 
 from planhat_dbt.sandbox import Sandbox
 
@@ -104,22 +104,30 @@ class Shop:
         document = yaml.safe_load(file.read_text(encoding="utf-8")) | {"model-paths": ["models"]}
         file.write_text(yaml.safe_dump(document), encoding="utf-8")
 
-    def run(self, *command: str, code: int = 0) -> str:
-        env = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             **self.project.environment(),
             "DBT_PROFILES_DIR": str(self.directory),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             "PATH": f"{BIN}:{os.environ['PATH']}",
         }
+
+    def run(self, *command: str, code: int = 0) -> str:
         done = subprocess.run(
-            command, cwd=self.directory, env=env, capture_output=True, text=True, check=False, timeout=150
-        )
+            command,
+            cwd=self.directory, env=self.environment, capture_output=True, text=True, check=False, timeout=150,
+        )  # fmt: skip
+        return self._said(done, code)
+
+    def _said(self, done: subprocess.CompletedProcess[str], code: int) -> str:
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
     def dbt(self, *arguments: str, code: int = 0) -> str:
-        return self.run(str(BIN / "dbt"), *arguments, code=code)
+        done = run_dbt(*arguments, cwd=self.directory, env=self.environment)
+        return self._said(done, code)
 
     def planhat(self, *arguments: str, code: int = 0) -> str:
         return self.run(str(BIN / "planhat-dbt"), *arguments, code=code)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from harness import Project
-from harness.dbt import MINOR
+from harness.dbt import MINOR, run_dbt
 
 from planhat_dbt.sandbox import Sandbox
 
@@ -65,10 +63,7 @@ def build(directory: Path, variables: str) -> int:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_PROFILES_DIR": str(directory),
     }
-    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build", "--vars", variables]
-    done = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_dbt("build", "--vars", variables, cwd=directory, env=environment)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return done.returncode
 
