@@ -64,6 +64,7 @@ ON_REDSHIFT := modes mapping rename rekey removals events canonical doubt state 
 
 unit-redshift: $(READY)
 	PLANHAT_DBT_TEST_ON=redshift $(BIN)/pytest -n auto tests/on_redshift $(ON_REDSHIFT:%=tests/run/test_%.py)
+	PLANHAT_DBT_TEST_ON=redshift $(BIN)/pytest -n auto tests/conformance -k "company or note"
 
 # DuckDB with each statement committed by itself, as on engines without transactions (decision 43). The tests that are
 # left out want another state schema, or a trial of rights.
@@ -118,7 +119,9 @@ TRANSLATED := modes mapping rename rekey removals events canonical doubt
 
 unit-translated: $(READY)
 	PLANHAT_DBT_TEST_ON=trino $(BIN)/pytest -n auto --timeout 600 $(TRANSLATED:%=tests/run/test_%.py)
+	PLANHAT_DBT_TEST_ON=trino $(BIN)/pytest -n auto --timeout 600 tests/conformance -k "company or note"
 	PLANHAT_DBT_TEST_ON=databricks $(BIN)/pytest -n auto --timeout 600 $(TRANSLATED:%=tests/run/test_%.py)
+	PLANHAT_DBT_TEST_ON=databricks $(BIN)/pytest -n auto --timeout 600 tests/conformance -k "company or note"
 
 # Spark itself, which wants Java 17 or newer.
 SPARK := .venv-spark
