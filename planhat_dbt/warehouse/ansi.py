@@ -9,8 +9,6 @@ from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
 
 NUMBERS: Final = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
 TIMES: Final = (ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
-_DOCUMENTS: Final = (ColumnKind.JSON, ColumnKind.NESTED)
-_INSTANTS: Final = (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
 
 
 class AnsiDialect(ABC):
@@ -49,8 +47,24 @@ class AnsiDialect(ABC):
         """The day, `YYYY-MM-DD`."""
 
     @abstractmethod
+    def json_text(self, expression: str) -> str:
+        """A text as JSON text; NULL stays NULL."""
+
     def _json(self, expression: str, column: Column) -> str:
-        """A value as JSON text; NULL stays NULL."""
+        """A stored value as JSON text; NULL stays NULL. Documents are stored as theirs."""
+        match column.kind:
+            case ColumnKind.JSON | ColumnKind.NESTED:
+                return expression
+            case ColumnKind.INTEGER | ColumnKind.DECIMAL | ColumnKind.FLOAT | ColumnKind.BOOLEAN:
+                return self._bare(expression, column)
+            case ColumnKind.TIMESTAMP | ColumnKind.TIMESTAMPTZ:
+                return f"""'"' || {self._instant(self.utc(expression, column.kind))} || '"'"""
+            case _:
+                return self.json_text(self._plain_text(expression, column))
+
+    def _bare(self, expression: str, column: Column) -> str:
+        """A number or truth value, which JSON has without quotes."""
+        return self._plain_text(expression, column)
 
     def wire(self, expression: str, column: Column, form: WireForm) -> str:
         """Fetch a value in the form in which it is sent."""
@@ -142,11 +156,7 @@ class TryingDialect(AnsiDialect):
 
 
 class LakeDialect(AnsiDialect):
-    """Engines over tables of files: no `update … from`, types that can only be widened, JSON by casts of texts."""
-
-    @abstractmethod
-    def json_text(self, expression: str) -> str:
-        """A text as a JSON text."""
+    """Engines over tables of files: no `update … from`, and types that can only be widened."""
 
     @abstractmethod
     def _digits(self, expression: str) -> str:
@@ -171,17 +181,10 @@ class LakeDialect(AnsiDialect):
         """`merge`."""
         return f"merge into {table} using {source} on {condition} when matched then update set {changes}"
 
-    def _json(self, expression: str, column: Column) -> str:
-        kind = column.kind
-        if kind in _DOCUMENTS:
-            return expression
-        if kind is ColumnKind.FLOAT:
+    def _bare(self, expression: str, column: Column) -> str:
+        if column.kind is ColumnKind.FLOAT:  # a cast may write an exponent
             return self.key_text(expression, column)
-        if kind in (*NUMBERS, ColumnKind.BOOLEAN):
-            return self._plain_text(expression, column)
-        if kind in _INSTANTS:
-            return f"""'"' || {self._instant(self.utc(expression, kind))} || '"'"""
-        return self.json_text(self._plain_text(expression, column))
+        return super()._bare(expression, column)
 
 
 def by_another_column(table: str, column: str, type_name: str, value: str) -> tuple[str, ...]:

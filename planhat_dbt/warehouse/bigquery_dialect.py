@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from planhat_dbt.warehouse.ansi import NUMBERS, TryingDialect
+from planhat_dbt.warehouse.ansi import TryingDialect
 from planhat_dbt.warehouse.port import Column, ColumnKind
 
 _KINDS: Final[dict[str, ColumnKind]] = {
@@ -160,16 +160,6 @@ class BigQueryDialect(TryingDialect):
 
     def _day_text(self, utc: str) -> str:
         return f"format_date('%E4Y-%m-%d', cast({utc} as date))"
-
-    def _json(self, expression: str, column: Column) -> str:
-        kind = column.kind
-        if kind in _DOCUMENTS:
-            return expression
-        if kind in (*NUMBERS, ColumnKind.BOOLEAN):
-            return self._text(expression, kind)
-        if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
-            return f"""'"' || {self._instant(self.utc(expression, kind))} || '"'"""
-        return self.json_text(self._text(expression, kind))
 
 
 def _trimmed(text: str) -> str:

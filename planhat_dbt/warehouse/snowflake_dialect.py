@@ -179,16 +179,6 @@ class SnowflakeDialect(AnsiDialect):
     def _day_text(self, utc: str) -> str:
         return f"to_char(cast({utc} as date), 'YYYY-MM-DD')"
 
-    def _json(self, expression: str, column: Column) -> str:
-        kind = column.kind
-        if kind in _DOCUMENTS:
-            return expression
-        if kind in (*NUMBERS, ColumnKind.BOOLEAN):
-            return f"cast({expression} as varchar)"
-        if kind in (ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ):
-            return f"""'"' || {self._instant(self.utc(expression, kind))} || '"'"""
-        return f"to_json(to_variant({self._text(expression, kind)}))"
-
 
 def _trimmed(text: str) -> str:
     """A number or time without the zeros at the end of its fraction."""
