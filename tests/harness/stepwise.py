@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.warehouses import DuckDBFile
 from planhat_dbt.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
+from planhat_dbt.warehouse.error import WarehouseError
 from planhat_dbt.warehouse.port import Column, Row
 from planhat_dbt.warehouse.profile import DuckDBTarget
 from planhat_dbt.warehouse.stepwise import Stepping, StepwiseSession
@@ -33,6 +34,9 @@ class StepwiseDuckDB(StepwiseSession):
 
     def _fetch_parts(self, sql: str, size: int) -> Iterator[list[Row]]:
         return self._connection.stream(sql, size)
+
+    def _is_conflict(self, error: WarehouseError) -> bool:
+        return "Conflict on " in str(error)
 
     def columns(self, relation: str) -> tuple[Column, ...] | None:
         return self._connection.columns(relation)
