@@ -75,7 +75,7 @@ def _serve() -> None:
         child = os.fork()
         if not child:
             _become(asked)
-            cli()
+            sys.exit(cli())
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
