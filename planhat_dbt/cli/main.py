@@ -31,6 +31,10 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
 """Name → module that holds the command under that name (or `command`), and its line in the help."""
 
 
+_SEVERAL: Final = ("select", "exclude")
+"""Options that take all words up to the next option."""
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -52,13 +56,32 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
-            return super().resolve_command(ctx, args)
+            name, command, rest = super().resolve_command(ctx, args)
+            return name, command, _each_by_itself(rest, command.params if command else ())
         except click.UsageError as error:
             import difflib  # noqa: PLC0415 - only on a mistake
 
             near = difflib.get_close_matches(args[0], _COMMANDS, n=1) if args else []
             text = f" Did you mean {near[0]!r}?" if near else " See `planhat-dbt --help`."
             raise click.UsageError(error.message + text, ctx) from None
+
+
+def _each_by_itself(arguments: Sequence[str], parameters: Sequence[click.Parameter]) -> list[str]:
+    """Write `--select a b`, as dbt takes it, as click does: `--select a --select b`."""
+    several = {option for p in parameters if p.name in _SEVERAL for option in p.opts}
+    spread: list[str] = []
+    option, waits = "", False
+    for i, argument in enumerate(arguments):
+        if argument == "--":
+            return [*spread, *arguments[i:]]
+        if argument.startswith("-"):
+            name, has_value, _ = argument.partition("=")
+            option, waits = (name, not has_value) if name in several else ("", False)
+        elif option:
+            spread += [] if waits else [option]
+            waits = False
+        spread.append(argument)
+    return spread
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

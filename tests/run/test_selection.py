@@ -34,6 +34,10 @@ def shop(project: Project) -> Project:
         (["--select", "people"], ["endusers"]),
         (["--select", "endusers companies"], ["companies", "endusers"]),
         (["--select", "assets", "--select", "companies"], ["companies", "assets"]),
+        (["--select", "endusers", "companies"], ["companies", "endusers"]),
+        (["-s", "endusers", "tag:core,object:asset", "--exclude", "people"], ["assets"]),
+        (["--select=endusers", "companies"], ["companies", "endusers"]),
+        (["--exclude", "endusers", "companies", "-s", "*"], ["assets"]),
         (["--select", "*s"], ["companies", "endusers", "assets"]),
         (["--select", "tag:core"], ["companies", "assets"]),
         (["--select", "tag:hourly"], ["companies"]),
@@ -48,6 +52,22 @@ def test_selection(shop: Project, options: list[str], chosen: list[str]) -> None
     outcome = shop.cli("plan", "--output", "json", *options)
     assert outcome.code == 0, outcome.told
     assert [r["sync"] for r in json.loads(outcome.out)["results"]] == chosen
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["endusers"], "Got unexpected extra argument (endusers)"),
+        (
+            ["--select", "endusers", "--output", "json", "companies"],
+            "Got unexpected extra argument (companies)",
+        ),
+    ],
+)
+def test_a_name_that_no_option_takes_is_told(shop: Project, options: list[str], said: str) -> None:
+    outcome = shop.cli("plan", *options)
+    assert (outcome.code, outcome.kinds) == (2, [])
+    assert said in outcome.err
 
 
 def test_a_disabled_sync_is_not_run(shop: Project) -> None:
