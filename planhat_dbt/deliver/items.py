@@ -35,7 +35,7 @@ def _email(dialect: Dialect, source: str, _: Plain) -> str:
 
 
 _TESTS: Final[dict[Check, Callable[[Dialect, str, Plain], str]]] = {
-    Check.NONE: lambda *_: "1 = 1",
+    Check.NONE: lambda *_: "",
     Check.SAFE_INTEGER: lambda _, source, __: f"{source} between -{_SAFE_INTEGER} and {_SAFE_INTEGER}",
     Check.SHORT_NUMBER: lambda _, source, __: f"length({source}) <= {_SAFE_LENGTH}",
     Check.USUAL_FLOAT: lambda _, source, __: (
@@ -49,7 +49,7 @@ _TESTS: Final[dict[Check, Callable[[Dialect, str, Plain], str]]] = {
     Check.EMAIL: _email,
     Check.OBJECT_ID: lambda dialect, source, _: dialect.is_object_id(source),
 }
-"""When a value is plain, as SQL."""
+"""When a value is plain, as SQL; empty: always."""
 
 
 class FieldItem:
@@ -88,16 +88,30 @@ class FieldItem:
         """The condition that it has a value."""
         return f"p.{self._dialect.quote(self._bound.name)} is not null"
 
+    @property
+    def always_sent(self) -> bool:
+        """Whether a whole row has it, whatever its value."""
+        return not self._skip
+
     def part(self, when_changed: str) -> str:
         """Write the member of the row's object with a comma before it, or nothing, where it is not sent."""
-        literal = self._dialect.literal
-        value = f"when {self._test()} then {literal(self._label)} || {self._value()}"
-        nothing = "''" if self._skip else literal(self._empty)
         return (
             f"case when not ({_INSERT} or {when_changed}) then '' "
-            f"when {self.present} then case {value} end "
-            f"when {_INSERT} then {nothing} else {literal(self._empty)} end"
+            f"when {self.present} then {self._member()} "
+            f"when {_INSERT} then {self._nothing()} else {self._dialect.literal(self._empty)} end"
         )
+
+    def whole_part(self) -> str:
+        """Write the same of a row that is sent whole."""
+        return f"case when {self.present} then {self._member()} else {self._nothing()} end"
+
+    def _nothing(self) -> str:
+        return "''" if self._skip else self._dialect.literal(self._empty)
+
+    def _member(self) -> str:
+        member = f"{self._dialect.literal(self._label)} || {self._value()}"
+        test = self._test()
+        return f"case when {test} then {member} end" if test else member
 
     def _value(self) -> str:
         mapping = self._bound.mapping
@@ -116,13 +130,13 @@ class FieldItem:
 
     def _test(self) -> str:
         if isinstance(self._bound.mapping.source, Constant):
-            return "1 = 1"
+            return ""
         plain, source = self._plain(), self._source
         test = _TESTS[plain.check](self._dialect, source, plain)
-        if plain.least is not None:
-            number = f"cast({source} as {self._dialect.double})"
-            return f"({test} and {number} >= {plain.least})"
-        return test
+        if plain.least is None:
+            return test
+        enough = f"cast({source} as {self._dialect.double}) >= {plain.least}"
+        return f"({test} and {enough})" if test else enough
 
     def _plain(self) -> Plain:
         if isinstance(self._bound.mapping.source, Lookup):
@@ -158,6 +172,7 @@ class ItemWriter:
         key_name: str | None,
         match: str | None,
         company: int | None,
+        whole: bool,
     ) -> None:
         """Gather what is known of the rows.
 
@@ -168,6 +183,7 @@ class ItemWriter:
             key_name: The match key on the wire; None: rows are sent without one.
             match: The match key as declarations name it.
             company: The field that must go with a key, since the key is unique only within a company.
+            whole: Whether all rows are inserts, which takes less to write.
         """
         self._dialect = dialect
         self._fields = fields
@@ -175,11 +191,12 @@ class ItemWriter:
         self._key_name = key_name
         self._match = match
         self._company = company
+        self._whole = whole
 
     @property
     def rekeyed(self) -> str:
         """The condition that a row gives a record that exists another key."""
-        return f"({self._changed(self._match)})" if self._match else "1 = 0"
+        return f"({self._changed(self._match)})" if self._match and not self._whole else "1 = 0"
 
     @property
     def text(self) -> str:
@@ -188,14 +205,16 @@ class ItemWriter:
         custom = [self._part(i, f) for i, f in enumerate(self._fields) if f.custom]
         members = concatenated([self._dialect.literal(self._fixed), *self._keys(), *plain])
         if custom:
-            inside = concatenated(custom)
-            opened = self._dialect.literal(',"custom":{')
-            members += (
-                f" || case when ({inside}) = '' then '' else {opened} || substr({inside}, 2) || '}}' end"
-            )
+            opened, none = self._dialect.literal(',"custom":{'), self._dialect.literal(',"custom":{}')
+            object_of = f"{opened} || substr({concatenated(custom)}, 2) || '}}'"
+            always = self._whole and any(f.custom and f.always_sent for f in self._fields)
+            # Quotes inside of values are escaped: `none` stands nowhere else. The parts are written once, for speed.
+            members += f" || {object_of}" if always else f" || replace({object_of}, {none}, '')"
         return f"'{{' || substr({members}, 2) || '}}'"
 
     def _keys(self) -> list[str]:
+        if self._whole and self._key_name != "_id":
+            return [self._member(self._key_name, "p._key")] if self._key_name else []
         if not self._key_name:
             return [f"case when {_INSERT} then '' else {self._member('_id', 'p._planhat_id')} end"]
         if self._key_name == "_id":
@@ -214,6 +233,8 @@ class ItemWriter:
         return f"{self._dialect.literal(f',{_json(name)}:')} || {self._dialect.json_text(source)}"
 
     def _part(self, number: int, field: FieldItem) -> str:
+        if self._whole:
+            return field.whole_part()
         changed = self._changed(field.target)
         if number == self._company:
             changed = f"({changed} or (coalesce(p._planhat_id, '') = '' and {field.present}))"

@@ -66,7 +66,9 @@ class _Field(NamedTuple):
 class PayloadWriter:
     """Encodes the planned rows of one sync."""
 
-    def __init__(self, bound: BoundSync, dialect: Dialect) -> None:
+    def __init__(self, bound: BoundSync, dialect: Dialect, *, only_inserts: bool = False) -> None:
+        """Make a writer; where all rows are inserts, the warehouse has less to do for each."""
+        self._only_inserts = only_inserts
         self._sync = bound.sync
         object_type = bound.sync.object
         self._fields = tuple(_field(f, event=object_type.is_event) for f in bound.fields)
@@ -108,8 +110,10 @@ class PayloadWriter:
             key_name=self._key_name,
             match=self._match,
             company=self._company,
+            whole=self._only_inserts,
         )
-        new_key = "1 = 0" if self._key_is_id else f"(coalesce(p._planhat_id, '') <> '' and {items.rekeyed})"
+        never = self._key_is_id or self._only_inserts
+        new_key = "1 = 0" if never else f"(coalesce(p._planhat_id, '') <> '' and {items.rekeyed})"
         return ("p._batch", "p._operation", head(dialect, new_key), items.text)
 
     @property

@@ -108,6 +108,7 @@ class Caller:
         progress = _Progress()
         budget = self._tracking_budget if call.tracking else self._main_budget
         settings = self._settings
+        repeatable = call.repeatable  # what these functions hold lives on in a cycle: not the whole body
 
         def wait(state: RetryCallState) -> float:
             fault = state.outcome.exception() if state.outcome else None
@@ -125,7 +126,7 @@ class Caller:
             progress.waited += seconds
 
         def worth_retrying(exc: BaseException) -> bool:
-            return isinstance(exc, Fault) and not exc.permanent and (call.repeatable or not exc.sent)
+            return isinstance(exc, Fault) and not exc.permanent and (repeatable or not exc.sent)
 
         retrying = Retrying(
             retry=retry_if_exception(worth_retrying), wait=wait, stop=stop, sleep=sleep, reraise=True

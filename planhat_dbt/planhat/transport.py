@@ -135,6 +135,8 @@ class Transport:
                 status = response.status_code
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 body = self._read(response)
+            # It and its stream hold each other, and the request's body: megabytes, until some collection.
+            response.stream = httpx.ByteStream(b"")
         except (httpx.TransportError, httpx.DecodingError) as exc:
             # Cut off from its cause, whose text may quote what came over the wire.
             raise self._fault(exc, status) from None

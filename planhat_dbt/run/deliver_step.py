@@ -94,7 +94,9 @@ class Delivery:
 def deliver_changes(desk: Desk, compared: Compared, listener: Listener) -> Delivery:
     """Send inserts and updates of one sync."""
     breaker = _breaker(desk)
-    return _Deliverer(desk, compared, listener, breaker).run(change_phases(desk, compared, breaker))
+    only_inserts = not compared.plan.count(Operation.UPDATE)
+    deliverer = _Deliverer(desk, compared, listener, breaker, only_inserts=only_inserts)
+    return deliverer.run(change_phases(desk, compared, breaker))
 
 
 def deliver_removals(desk: Desk, compared: Compared, listener: Listener) -> Delivery:
@@ -118,12 +120,20 @@ def _breaker(desk: Desk) -> Breaker:
 
 
 class _Deliverer:
-    def __init__(self, desk: Desk, compared: Compared, listener: Listener, breaker: Breaker) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        compared: Compared,
+        listener: Listener,
+        breaker: Breaker,
+        *,
+        only_inserts: bool = False,
+    ) -> None:
         self._desk = desk
         self._compared = compared
         self._listener = listener
         self._breaker = breaker
-        self._writer = PayloadWriter(compared.sent_as, desk.tables.dialect)
+        self._writer = PayloadWriter(compared.sent_as, desk.tables.dialect, only_inserts=only_inserts)
         self._counts = Counts()
         self._largest = WINDOW_BYTES
         """The bytes of the largest batch so far; the first is read alone to see how many fit into a window."""
@@ -338,8 +348,7 @@ def _batch(number: int, rows: list[Row], rest: Batch | None) -> Batch:
     plain = rows if rest is None else [row for row in rows if row[3] is not None]
     written: Sequence[SentRow] = ()
     if plain:
-        _, operations, heads, items = zip(*plain, strict=True)
-        written = WrittenRows(operations, heads, items)
+        written = WrittenRows([row[1] for row in plain], [row[2] for row in plain], [row[3] for row in plain])
     return Batch(number, written) if rest is None else Batch(number, (*written, *rest.rows), rest.refused)
 
 

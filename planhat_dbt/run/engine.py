@@ -24,6 +24,7 @@ from planhat_dbt.planhat import AccessDeniedError, NotSentError, StoppedError
 from planhat_dbt.result import Counts, RunResult, Status, SyncResult
 from planhat_dbt.run.calls import CallBook
 from planhat_dbt.run.clean_step import note_clean_syncs, skip_unbuilt
+from planhat_dbt.run.collector import collected_rarely
 from planhat_dbt.run.compare_step import (
     Compared,
     bind_all,
@@ -156,7 +157,7 @@ class Run:
                 was sealed; no call was made.
         """
         self._sealed = seal is not None
-        with self._context.warehouse.kept():
+        with self._context.warehouse.kept(), collected_rarely():
             return self._sync(endpoint, client_settings, seal)
 
     def _sync(self, endpoint: Endpoint, client_settings: ClientSettings, seal: Seal | None) -> RunResult:

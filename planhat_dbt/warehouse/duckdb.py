@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,8 @@ _CHECKPOINT_SIZE: Final = "256MB"
 """Of writes that wait in DuckDB's log: by default every 16 MB are moved into the file, which slows each commit down."""
 
 
+_MOST_PARTS: Final = 8
+"""Into which lists are cut to be handed in."""
 _MEMORY_SETTING: Final = re.compile(r"memory_limit|max_memory", re.IGNORECASE)
 _MEMORY_PER_THREAD: Final = 50
 """MB that DuckDB may take unless the profile says otherwise; the rest goes to its temporary directory."""
@@ -103,9 +106,21 @@ class DuckDBSession:
             self.execute(f"insert into {table} ({names}) values {values}", [v for row in part for v in row])
 
     def load(self, name: str, columns: Mapping[str, str], lists: Sequence[Sequence[object]]) -> None:
-        """Bind one list per column and unnest them side by side."""
-        parts = ", ".join(f"unnest(cast(? as {kind}[])) as {column}" for column, kind in columns.items())
-        self.execute(f"create or replace temp table {name} as select {parts}", [list(part) for part in lists])
+        """Bind one list per column and unnest them side by side; what is alike in a part of the rows is bound once."""
+        queries: list[str] = []
+        bound: list[object] = []
+        for part in _parts(lists):
+            alike = [len(values) > 1 and values.count(values[0]) == len(values) for values in part]
+            if all(alike):  # then nothing would say how many rows there are
+                alike = [False] * len(part)
+            slots = zip(columns.items(), alike, strict=True)
+            selected = (
+                f"{f'cast(? as {kind})' if same else f'unnest(cast(? as {kind}[]))'} as {column}"
+                for (column, kind), same in slots
+            )
+            queries.append(f"select {', '.join(selected)}")
+            bound += [values[0] if same else values for values, same in zip(part, alike, strict=True)]
+        self.execute(f"create or replace temp table {name} as {' union all '.join(queries)}", bound)
 
     def scratch(self, name: str, query: str) -> None:
         """Keep a query's result until the session ends."""
@@ -299,6 +314,17 @@ class DuckDBWarehouse:
                 time.sleep(_RETRY_SECONDS)
             except duckdb.Error as error:
                 raise FailedError(f"DuckDB cannot open {path}: {first_line(error)}") from error
+
+
+def _parts(lists: Sequence[Sequence[object]]) -> Iterator[list[list[object]]]:
+    """Cut lists where the first one changes, if it does so only a few times, as the numbers of batches do."""
+    lengths = [len(list(run)) for _, run in groupby(lists[0])]
+    if not lengths or len(lengths) > _MOST_PARTS:
+        lengths = [len(lists[0])]
+    start = 0
+    for length in lengths:
+        yield [list(values[start : start + length]) for values in lists]
+        start += length
 
 
 def _limit_memory(connection: duckdb.DuckDBPyConnection) -> None:

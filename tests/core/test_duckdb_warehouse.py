@@ -203,6 +203,22 @@ def test_scratch_tables_of_lists(session):
 # -- descriptions
 
 
+@pytest.mark.parametrize(
+    "lists",
+    [
+        [[], [], []],
+        [[1], ["a"], [True]],
+        [[1, 1], ["a", "a"], [True, True]],
+        [[1, 1, 2, 2], ["a", "b", "b", "b"], [True, True, False, None]],
+        [[2, 2, 1, 2], [None, None, "x", "y"], [None, None, None, True]],
+        [[*range(30)], ["same"] * 30, [True, False] * 15],
+    ],
+)
+def test_lists_are_handed_in_whole_however_alike_they_are(session, lists):
+    session.load("given", {"n": "integer", "t": "varchar", "b": "boolean"}, lists)
+    assert session.rows("select n, t, b from given order by rowid") == list(zip(*lists, strict=True))
+
+
 def test_columns_of_tables_views_and_nothing(session):
     session.execute('create table "T" (id integer, "a ""b" varchar)')
     session.execute('create view v as select id, 1.5::decimal(10,2) as d from "T"')

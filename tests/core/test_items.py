@@ -64,6 +64,12 @@ def both(bench: Bench, name: str) -> tuple[dict[str, SentRow | None], dict[str, 
         source = f"{bench.tables.plan(name)} p{writer.joins(bench.tables.lookups)} where _batch is not null"
         assert writer.written
         here = session.rows(f"select {', '.join(writer.written)} from {source}")
+        inserts = PayloadWriter(
+            bench.bound(session, name), bench.warehouse.dialect, only_inserts=True
+        ).written
+        assert inserts
+        whole = session.rows(f"select {', '.join(inserts)} from {source} and _operation = 'insert'")
+        assert sorted(whole, key=str) == sorted((row for row in here if row[1] == "insert"), key=str)
         query = f"select {', '.join(writer.select)} from {source}"
         python: dict[str, SentRow | str] = {}
         for batch in writer.batches(chain.from_iterable(session.stream(query, 1000))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import ssl
 import subprocess
@@ -41,6 +42,20 @@ def test_answers_for_the_caller_to_judge(bench: Make, name: str, status: int) ->
     assert answer.json() == {"created": 1, "updated": 0, "nonupdates": 0}
     assert answer.ok is (status < 300)
     assert len(made.server.requests) == 1
+
+
+def test_a_body_is_let_go_with_its_call(bench: Make) -> None:
+    """Without waiting for a collection of cycles: a window's bodies are megabytes."""
+    made = bench([Reply(503), Reply(200, BULK)])
+    body = f'[{{"externalId": "{"x" * 999_983}"}}]'.encode()
+    gc.collect()
+    gc.disable()
+    try:
+        made.client.bulk("/companies", body, repeatable=True)
+        holders = [type(h).__name__ for h in gc.get_referrers(body)]
+    finally:
+        gc.enable()
+    assert set(holders) == {"CallRecord"}  # which the bench keeps
 
 
 @pytest.mark.parametrize(
