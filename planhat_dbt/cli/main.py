@@ -101,6 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = done.exit_code
     except click.ClickException as error:
         error.show()
+        if _may_be_a_selector(error):
+            click.echo("Syncs are named by an option: --select NAME.", err=True)
         code = 2
     except click.Abort:
         click.echo("Interrupted.", err=True)
@@ -111,6 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _may_be_a_selector(error: click.ClickException) -> bool:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    selects = context is not None and any(p.name == "select" for p in context.command.params)
+    return selects and "extra argument" in error.message
 
 
 def show_error(error: PlanhatDbtError) -> None:

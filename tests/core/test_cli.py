@@ -101,7 +101,8 @@ def test_commands_without_a_warehouse_import_none(project, arguments, said):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(["synk"], "Did you mean 'sync'?"), (["vaildate"], "Did you mean 'validate'?"), (["xyz"], "planhat-dbt --help"),
-     (["sync", "--nope"], "--nope"), (["plan", "--output", "xml"], "xml")],
+     (["sync", "--nope"], "--nope"), (["plan", "--output", "xml"], "xml"),
+     (["plan", "my_sync"], "--select NAME")],
 )  # fmt: skip
 def test_mistakes_are_answered_with_the_nearest_word(arguments, said):
     found = run(*arguments)
