@@ -141,16 +141,16 @@ class DuckDBDialect:
 
     def fits(self, expression: str, old: str, new: str) -> str:
         """Cast there and back without failing: comparing across types would round on the way."""
-        there = f"try_cast({expression} as {new})"
-        if ColumnKind.DECIMAL in (_kind(old), _kind(new)):
-            # The shortest text of a float is the decimal that was meant; but DECIMAL(18,18) reads no `5e-16`.
-            text = f"try_cast(cast({there} as varchar) as {old}) is not distinct from {expression}"
-            return f"({text} or coalesce({expression} = try_cast({there} as {old}), false))"
-        return f"try_cast({there} as {old}) is not distinct from {expression}"
+        ways = [f"try_cast({source} as {new})" for source in _sources(expression, old, new)]
+        return f"({' or '.join(_comes_back(there, expression, old, new) for there in ways)})"
 
-    def converted(self, expression: str, old: str, new: str) -> str:  # noqa: ARG002 - other engines need it
-        """A cast."""
-        return f"cast({expression} as {new})"
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """A cast, by way of the text where that comes back as what it was."""
+        *others, direct = _sources(expression, old, new)
+        ways = [f"try_cast({source} as {new})" for source in others]
+        tried = "".join(f"when {_comes_back(way, expression, old, new)} then {way} " for way in ways)
+        cast = f"cast({direct} as {new})"
+        return f"case {tried}else {cast} end" if tried else cast
 
     def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
         """The new name stands alone."""
@@ -310,6 +310,49 @@ def _decimal_text(expression: str, leaf: str) -> str:
     if _has_no_zero(leaf):
         return f"case when {expression} < 0 then '-0' || substr({text}, 2) else '0' || {text} end"
     return text
+
+
+def _sources(expression: str, old: str, new: str) -> tuple[str, ...]:
+    """What to cast to another type, the best first.
+
+    The shortest text of a float is the decimal that was meant: DuckDB makes 1234567.8899999998 of the double 1234567.89
+    where a decimal has ten digits behind its point. But DECIMAL(18,18) reads no `5e-16`.
+    """
+    before = types.parse(old)
+    by_text = _floats_as_text(before, types.parse(new))
+    return (
+        (expression,) if by_text == before else (f"cast({expression} as {types.render(by_text)})", expression)
+    )
+
+
+def _floats_as_text(old: types.DuckDBType, new: types.DuckDBType) -> types.DuckDBType:
+    """The old type with texts where floats become decimals; both types are alike."""
+    match old, new:
+        case types.Leaf(one), types.Leaf(other):
+            becomes = (_kind(one), _kind(other)) == (ColumnKind.FLOAT, ColumnKind.DECIMAL)
+            return types.Leaf("VARCHAR") if becomes else old
+        case types.ListOf(one, size), types.ListOf(other):
+            return types.ListOf(_floats_as_text(one, other), size)
+        case types.MapOf(key, one), types.MapOf(_, other):
+            return types.MapOf(key, _floats_as_text(one, other))
+        case types.StructOf(fields), types.StructOf(new_fields):
+            parts = dict(new_fields)
+            return types.StructOf(
+                tuple((name, _floats_as_text(p, parts[name]) if name in parts else p) for name, p in fields)
+            )
+        case _:
+            return old
+
+
+def _comes_back(there: str, expression: str, old: str, new: str) -> str:
+    """The condition that a value is found again in what was made of it."""
+    if ColumnKind.DECIMAL not in map(
+        _kind, (*types.leaves(types.parse(old)), *types.leaves(types.parse(new)))
+    ):
+        return f"try_cast({there} as {old}) is not distinct from {expression}"
+    shape = types.render(types.replaced(types.parse(new), lambda _: "VARCHAR"))
+    text = f"try_cast(cast({there} as {shape}) as {old}) is not distinct from {expression}"
+    return f"({text} or coalesce({expression} = try_cast({there} as {old}), false))"
 
 
 def _alike(old: types.DuckDBType, new: types.DuckDBType, *, nested: bool) -> bool:

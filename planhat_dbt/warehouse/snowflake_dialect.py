@@ -134,9 +134,10 @@ class SnowflakeDialect(AnsiDialect):
             there = f"try_cast(cast({expression} as varchar) as {new})"
         return f"cast({there} as {old}) is not distinct from {expression}"
 
-    def converted(self, expression: str, old: str, new: str) -> str:  # noqa: ARG002 - other engines need it
-        """A cast."""
-        return f"cast({expression} as {new})"
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """A cast; of numbers the one that was tried, since the text of a float is the decimal that was meant."""
+        source = f"cast({expression} as varchar)" if self.kind(old) in NUMBERS else expression
+        return f"cast({source} as {new})"
 
     def rename_table(self, path: tuple[str, str], old: str, new: str) -> str:
         """A new name that stands alone would move the table to the schema of the session."""

@@ -135,6 +135,14 @@ def test_values_without_a_json_form_reject_their_row_only(bench, kind, value):
         (("varchar", "'x'"), ("enum('x')", "'x'")),
         (("timestamp", "'2024-01-01 00:00:00'"), ("timestamp_ms", "'2024-01-01 00:00:00'")),
         (("decimal(18,18)", "0.000000000000000504"), ("double", "5.04e-16")),
+        (("double", "1234567.89"), ("decimal(38,10)", "'1234567.89'")),
+        (("double", "1.5e20"), ("decimal(38,10)", "150000000000000000000")),
+        (("double[]", "[987654321.123, null]"), ("decimal(38,10)[]", "['987654321.123', null]")),
+        (
+            ("struct(a double)", "{'a': 99999999999.5}"),
+            ("struct(a decimal(38,10))", "{'a': '99999999999.5'}"),
+        ),
+        (("map(varchar, double)", "map {'a': 33.1}"), ("map(varchar, decimal(38,30))", "map {'a': '33.1'}")),
         (("integer[]", "[1, null]"), ("double[]", "[1.0, null]")),
         (("timestamptz[]", "['2024-01-01 01:00:00.0009+01']"), ("timestamp[]", "['2024-01-01 00:00:00']")),
         (
