@@ -39,8 +39,9 @@ _MEMORY_SETTING: Final = re.compile(r"memory_limit|max_memory", re.IGNORECASE)
 _MEMORY_PER_THREAD: Final = 50
 """MB that DuckDB may take unless the profile says otherwise; the rest goes to its temporary directory."""
 _LEAST_MEMORY: Final = 100
-_MORE_MEMORY: Final = ("set memory_limit = '500MB'", "set memory_limit = '2GB'", "reset memory_limit")
-"""What a statement is allowed that ran out of it, step by step: joins of very wide rows need more."""
+_MORE_MEMORY: Final = (2, 5, 20)
+"""How many times as much a statement is allowed that ran out of it, step by step, before the limit is lifted: joins of
+ten million rows need twice as much, those of very wide rows more."""
 
 
 class DuckDBSession:
@@ -50,18 +51,18 @@ class DuckDBSession:
     takes_back = True
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect, *, frugal: bool = False
+        self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect, *, limit: int = 0
     ) -> None:
         """Wrap a connection.
 
         Args:
             connection: DuckDB's.
             dialect: Its dialect.
-            frugal: Whether the limit on memory is ours: it is lifted where it turns out to be too low.
+            limit: On memory, in MB, if it is ours: it is lifted where it turns out to be too low.
         """
         self._connection = connection
         self._dialect = dialect
-        self._frugal = frugal
+        self._limit = limit
         self._in_transaction = False
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
@@ -77,11 +78,12 @@ class DuckDBSession:
     def _run(
         self, connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()
     ) -> duckdb.DuckDBPyConnection:
-        for more in _MORE_MEMORY if self._frugal and not self._in_transaction else ():
+        more = [f"set memory_limit = '{times * self._limit}MB'" for times in _MORE_MEMORY]
+        for allow in (*more, "reset memory_limit") if self._limit and not self._in_transaction else ():
             try:
                 return connection.execute(sql, list(parameters) or None)
             except duckdb.OutOfMemoryException:
-                connection.execute(more)
+                connection.execute(allow)
         return connection.execute(sql, list(parameters) or None)
 
     def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
@@ -194,6 +196,7 @@ class DuckDBWarehouse:
         self.database = target.database
         told = [*dict(target.settings), *target.setup]
         self._frugal = not target.remote and not any(_MEMORY_SETTING.search(text) for text in told)
+        self._limit = 0
         self._guard = threading.Lock()
         self._taken: duckdb.DuckDBPyConnection | None = None
         self._in_use = 0
@@ -213,7 +216,7 @@ class DuckDBWarehouse:
                 connection = taken.cursor()
                 connection.execute("set timezone = 'UTC'")
             try:
-                yield DuckDBSession(connection, self.dialect, frugal=self._frugal)
+                yield DuckDBSession(connection, self.dialect, limit=self._limit)
                 failed = False
             finally:
                 connection.close()
@@ -233,7 +236,7 @@ class DuckDBWarehouse:
             held = self._taken is not None
             taken = self._taken = self._taken or self._take(patient=False)
             try:
-                yield DuckDBSession(taken, self.dialect, frugal=self._frugal)
+                yield DuckDBSession(taken, self.dialect, limit=self._limit)
             finally:
                 if not held:
                     self._let_go()
@@ -276,7 +279,7 @@ class DuckDBWarehouse:
                 if _CHECKPOINT not in dict(self._target.settings):
                     connection.execute(f"set {_CHECKPOINT} = '{_CHECKPOINT_SIZE}'")
                 if self._frugal:
-                    _limit_memory(connection)
+                    self._limit = _limit_memory(connection)
                 for statement in self._target.setup:
                     connection.execute(statement)
         except BaseException:
@@ -327,9 +330,11 @@ def _parts(lists: Sequence[Sequence[object]]) -> Iterator[list[list[object]]]:
         start += length
 
 
-def _limit_memory(connection: duckdb.DuckDBPyConnection) -> None:
+def _limit_memory(connection: duckdb.DuckDBPyConnection) -> int:
     ((threads,),) = connection.execute("select current_setting('threads')").fetchall()
-    connection.execute(f"set memory_limit = '{max(_LEAST_MEMORY, _MEMORY_PER_THREAD * int(threads))}MB'")
+    limit = max(_LEAST_MEMORY, _MEMORY_PER_THREAD * int(threads))
+    connection.execute(f"set memory_limit = '{limit}MB'")
+    return limit
 
 
 @contextmanager
