@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,13 +54,13 @@ class SnowflakeSession(PreparedSession):
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run a query with a small result."""
         with self._told(), self._connection.driver.cursor() as cursor:
-            cursor.execute(*_bound(sql, parameters))
+            _execute(cursor, *_bound(sql, parameters))
             return [tuple(row) for row in cursor.fetchall()]
 
     def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
         """Hand out a large result in parts; the driver fetches it in parts, too."""
         with self._told(), self._connection.driver.cursor() as cursor:
-            cursor.execute(sql)
+            _execute(cursor, sql)
             while part := cursor.fetchmany(size):
                 yield [tuple(row) for row in part]
 
@@ -115,7 +116,7 @@ class SnowflakeSession(PreparedSession):
 
     def _run(self, sql: str, parameters: Sequence[object] = ()) -> None:
         with self._told(), self._connection.driver.cursor() as cursor:
-            cursor.execute(*_bound(sql, parameters))
+            _execute(cursor, *_bound(sql, parameters))
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -176,6 +177,16 @@ class SnowflakeWarehouse(ServerWarehouse[SnowflakeConnection, SnowflakeSession])
     def _close(self, connection: SnowflakeConnection) -> None:
         with contextlib.suppress(Error):
             connection.driver.close()
+
+
+def _execute(cursor: Any, *statement: Any) -> None:
+    """Run a statement to its end, whatever signal comes meanwhile.
+
+    In the main thread the driver sets a handler for SIGINT that cancels the statement: what had been sent to Planhat
+    would go unrecorded. Ours only says that the run ends.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="planhat-dbt-statement") as thread:
+        thread.submit(cursor.execute, *statement).result()
 
 
 def _bound(sql: str, parameters: Sequence[object]) -> tuple[Any, ...]:
