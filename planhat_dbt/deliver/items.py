@@ -205,10 +205,10 @@ class ItemWriter:
         custom = [self._part(i, f) for i, f in enumerate(self._fields) if f.custom]
         members = concatenated([self._dialect.literal(self._fixed), *self._keys(), *plain])
         if custom:
-            opened, none = self._dialect.literal(',"custom":{'), self._dialect.literal(',"custom":{}')
+            opened, none = self._dialect.literal(',"custom": {'), self._dialect.literal(',"custom": {}')
             object_of = f"{opened} || substr({concatenated(custom)}, 2) || '}}'"
             always = self._whole and any(f.custom and f.always_sent for f in self._fields)
-            # Quotes inside of values are escaped: `none` stands nowhere else. The parts are written once, for speed.
+            # Written with a space, `none` stands nowhere else. The parts are written once, for speed.
             members += f" || {object_of}" if always else f" || replace({object_of}, {none}, '')"
         return f"'{{' || substr({members}, 2) || '}}'"
 

@@ -37,6 +37,7 @@ c:
       "Plan, old": {column: name, nulls: skip}
       Flag: {column: flag, write: on_insert}
       Whole: whole
+      Nested: {value: {a: 1, custom: {}}}
 """
 COLUMNS = {
     "id": "varchar",
