@@ -62,7 +62,8 @@ class DuckDBSession:
         """
         self._connection = connection
         self._dialect = dialect
-        self._limit = limit
+        more = [f"set memory_limit = '{times * limit}MB'" for times in _MORE_MEMORY]
+        self._more_memory = (*more, "reset memory_limit") if limit else ()
         self._in_transaction = False
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
@@ -78,12 +79,11 @@ class DuckDBSession:
     def _run(
         self, connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()
     ) -> duckdb.DuckDBPyConnection:
-        more = [f"set memory_limit = '{times * self._limit}MB'" for times in _MORE_MEMORY]
-        for allow in (*more, "reset memory_limit") if self._limit and not self._in_transaction else ():
+        for more in () if self._in_transaction else self._more_memory:
             try:
                 return connection.execute(sql, list(parameters) or None)
             except duckdb.OutOfMemoryException:
-                connection.execute(allow)
+                connection.execute(more)
         return connection.execute(sql, list(parameters) or None)
 
     def stream(self, sql: str, size: int) -> Iterator[list[Row]]:

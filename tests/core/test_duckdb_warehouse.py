@@ -346,6 +346,12 @@ def test_a_statement_that_needs_more_memory_gets_it(path):
         assert limit_of(session) != before
 
 
+def test_more_memory_comes_by_steps(path):
+    with warehouse(path, settings=(("threads", 1),)).open() as session:
+        session.execute(TOO_MUCH.replace("40000000", "8000000"))
+        assert limit_of(session) == "190.7 MiB"
+
+
 def test_a_limit_of_the_profile_is_kept(path):
     with warehouse(path, settings=(("memory_limit", "100MB"),)).open() as session:
         with pytest.raises(WarehouseError, match="Out of Memory") as told:
