@@ -1,10 +1,11 @@
-"""The comparison: one SQL statement that sets a model against its snapshot table and writes the plan table.
+"""The comparison: a SQL statement that sets a model against its snapshot table and writes the plan table.
 
-Model and snapshot meet in one full join on the key, so each is scanned once; what is unchanged never leaves the
-engine. Only rows that differ are looked at further: is the value fit to be sent, is a required field there, has the
-parent reached Planhat, which fields changed from what to what. Where records must be found in Planhat first, a second
-statement settles the plan by what look-ups found. The texts are made here without a connection; `planhat_dbt.plan`
-reads what they wrote.
+Model and snapshot meet in one full join on the key; what is unchanged never leaves the engine. On DuckDB, which has
+no server's memory, a join of keys and fingerprints goes before it, and leaves it the rows that may differ. Only rows
+that differ are looked at further: is the value fit to be sent, is a required field there, has the parent reached
+Planhat, which fields changed from what to what. Where records must be found in Planhat first, a second statement
+settles the plan by what look-ups found. The texts are made here without a connection; `planhat_dbt.plan` reads what
+they wrote.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from planhat_dbt.compare.numbering import (
 )
 from planhat_dbt.compare.searches import Search, in_need_of_lookup, people_searches, record_searches
 from planhat_dbt.compare.settle import settled_plan
-from planhat_dbt.compare.statement import create_plan, drop_plan
+from planhat_dbt.compare.statement import create_plan, drop_plan, find_suspects
 
 __all__ = [
     "CLEAR_BATCHES_FROM",
@@ -32,6 +33,7 @@ __all__ = [
     "Search",
     "create_plan",
     "drop_plan",
+    "find_suspects",
     "former_searches",
     "in_need_of_lookup",
     "people_searches",

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -17,6 +17,7 @@ from planhat_dbt.compare import (
     Comparison,
     create_plan,
     drop_plan,
+    find_suspects,
     in_need_of_lookup,
 )
 from planhat_dbt.declaration import missing_columns
@@ -49,6 +50,11 @@ if TYPE_CHECKING:
     from planhat_dbt.state.journal import Journal
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Column, Session
+
+
+_SUSPECTS: Final = "planhat_suspects"
+_FEW: Final = 0.5
+"""Part of a snapshot table's rows: where more may differ, to pick them out costs more than to look at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +276,7 @@ def compare(
         horizon=horizon(session, tables, bound, now),
     )
     session.execute(drop_plan(tables, sync.name))
-    session.execute(create_plan(tables, comparison))
+    session.execute(create_plan(tables, comparison, among=_suspects(session, tables, comparison)))
     session.index(tables.plan(sync.name), *INDEXED)
     plan, had_prior = _count(session, tables, comparison, single_creates=comparison.single_creates)
     if plan.unknown and reads_back(sync, context.settings):
@@ -279,6 +285,20 @@ def compare(
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
     return Compared(bound, mapping, comparison, plan, had_prior, sent_as=bound)
+
+
+def _suspects(session: Session, tables: StateTables, comparison: Comparison) -> str | None:
+    """Find the keys of rows that may differ; None: all are to be looked at."""
+    snapshot = tables.snapshot(comparison.bound.name)
+    query = find_suspects(tables, comparison)
+    if query is None or not (held := _size(session, snapshot)):
+        return None
+    session.scratch(_SUSPECTS, query)
+    return _SUSPECTS if _size(session, _SUSPECTS) <= held * _FEW else None
+
+
+def _size(session: Session, table: str) -> int:
+    return int(session.rows(f"select count(*) from {table}")[0][0])
 
 
 def _rekeyed_parents(

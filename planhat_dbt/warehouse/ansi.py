@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NUMBERS: Final = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
 TIMES: Final = (ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
@@ -13,6 +16,10 @@ TIMES: Final = (ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
 
 class AnsiDialect(ABC):
     """A part of `port.Dialect`."""
+
+    def fingerprints(self, values: Sequence[tuple[str, Column]]) -> Sequence[str] | None:  # noqa: ARG002 - none has
+        """None: a server joins whole rows."""
+        return None
 
     @abstractmethod
     def kind(self, type_name: str) -> ColumnKind:

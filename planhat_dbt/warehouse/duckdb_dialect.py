@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.warehouse import duckdb_types as types
 from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _KINDS: Final[dict[str, ColumnKind]] = {
     **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"), ColumnKind.INTEGER),
@@ -29,6 +32,12 @@ _TIMES: Final = (ColumnKind.DATE, *_INSTANTS)
 _NUMBERS: Final = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.FLOAT)
 _WIDEST: Final = 38
 """Digits of a decimal."""
+_HASHED_AS_NUMBERS: Final = {
+    name
+    for name, kind in _KINDS.items()
+    if kind not in (ColumnKind.TEXT, ColumnKind.JSON, ColumnKind.UUID, ColumnKind.DECIMAL)
+} - {"HUGEINT", "UHUGEINT"}
+_DIGITS_OF_64_BITS: Final = 18
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _OTHER_THAN_WHOLE: Final = rf"({_STRING}|\d+\.\d*[1-9])"
 """What `_WHOLE` must not look into: strings, and numbers with a fraction."""
@@ -97,6 +106,21 @@ class DuckDBDialect:
     def differs(self, left: str, right: str, kind: ColumnKind) -> str:  # noqa: ARG002 - other engines need it
         """Every DuckDB type, nested ones too, has a null-safe comparison."""
         return f"{left} is distinct from {right}"
+
+    def fingerprints(self, values: Sequence[tuple[str, Column]]) -> tuple[str, ...]:
+        """`hash` twice, 64 bits each.
+
+        It mixes the hashes of the values in their order, and has one hash for each number. So the second one takes
+        them the other way round, with an `x` before texts and what is written as one.
+        """
+        if not values:
+            return ()
+        ahead = ", ".join(value for value, _ in values)
+        back = ", ".join(
+            value if _is_hashed_as_number(column.type) else f"'x' || cast({value} as varchar)"
+            for value, column in reversed(values)
+        )
+        return (f"hash({ahead})", f"hash({back})")
 
     def key_text(self, expression: str, column: Column) -> str:
         """Write numbers by value: no point in whole ones, no trailing zeros."""
@@ -292,6 +316,12 @@ def _utc(expression: str, kind: ColumnKind) -> str:
 
 def _instant(expression: str, kind: ColumnKind) -> str:
     return f"strftime(cast({_utc(expression, kind)} as timestamp), '%Y-%m-%dT%H:%M:%S.%gZ')"
+
+
+def _is_hashed_as_number(leaf: str) -> bool:
+    """Whether a type has at most as many values as there are hashes, and one hash for each."""
+    found = types.decimal(leaf)
+    return leaf.upper() in _HASHED_AS_NUMBERS or (found is not None and found[0] <= _DIGITS_OF_64_BITS)
 
 
 def _scale(leaf: str) -> int:

@@ -108,6 +108,12 @@ class Dialect(Protocol):
     def differs(self, left: str, right: str, kind: ColumnKind) -> str:
         """Compare null-safely; true where the canonical values differ."""
 
+    def fingerprints(self, values: Sequence[tuple[str, Column]]) -> Sequence[str] | None:
+        """Write numbers that differ, all but surely, where a value of a row (expression, stored column) does.
+
+        None: rows are compared by their values alone, which is as well where memory is a server's.
+        """
+
     def key_text(self, expression: str, column: Column) -> str:
         """Write a key as text: `007` stays `007`, 1.0 is `1`, 1.50 is `1.5`."""
 
