@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from planhat_dbt.declaration.types import OnRemoved
 from planhat_dbt.state.event_times import TIME_COLUMN
 
 if TYPE_CHECKING:
-    from planhat_dbt.binding import BoundSync
+    from planhat_dbt.compare.comparison import Comparison
     from planhat_dbt.warehouse.port import Dialect
 
 CREATE_BATCHES_FROM: Final = 500_001
@@ -48,22 +49,24 @@ def phase(*, single_creates: bool) -> str:
     )
 
 
-def numbered(dialect: Dialect, bound: BoundSync, batch_rows: int, source: str) -> str:
+def numbered(dialect: Dialect, comparison: Comparison, source: str, *, single_creates: bool) -> str:
     """Select the columns of a plan from `source`, which has them all but the numbers, and `_phase`."""
-    order = dialect.numbering
+    bound, order = comparison.bound, dialect.numbering
     window = f"over ({order} rows between unbounded preceding and current row)"
 
     def nth(way: int) -> str:
         return f"(sum(case when _phase = {way} then 1 else 0 end) {window})"
 
-    batch = (
-        "cast(case _phase\n"
-        f"    when 1 then floor(({nth(1)} - 1) / {batch_rows}) + 1\n"
-        f"    when 2 then floor(({nth(2)} - 1) / {batch_rows}) + {CLEAR_BATCHES_FROM}\n"
-        f"    when 3 then {nth(3)} - 1 + {DELETE_BATCHES_FROM}\n"
-        f"    when 4 then floor(({nth(4)} - 1) / {CREATE_BATCH_ROWS}) + {CREATE_BATCHES_FROM}\n"
-        f"  end as {dialect.integer}) as _batch"
-    )
+    # Each window costs a pass over all rows: there is one for each way that a row of this sync may travel.
+    numbers = {1: f"floor(({nth(1)} - 1) / {comparison.batch_rows}) + 1"}
+    if bound.sync.on_removed is OnRemoved.CLEAR:
+        numbers[2] = f"floor(({nth(2)} - 1) / {comparison.batch_rows}) + {CLEAR_BATCHES_FROM}"
+    if bound.sync.on_removed is OnRemoved.DELETE:
+        numbers[3] = f"{nth(3)} - 1 + {DELETE_BATCHES_FROM}"
+    if single_creates:
+        numbers[4] = f"floor(({nth(4)} - 1) / {CREATE_BATCH_ROWS}) + {CREATE_BATCHES_FROM}"
+    whens = "".join(f"\n    when {way} then {number}" for way, number in numbers.items())
+    batch = f"cast(case _phase{whens}\n  end as {dialect.integer}) as _batch"
     rest = [c for c in PLAN_COLUMNS if c not in ("_row", "_batch")]
     rest += [TIME_COLUMN] if bound.event_time else []
     rest += [dialect.quote(f.name) for f in bound.fields]

@@ -61,7 +61,7 @@ class _Settlement:
             f"placed as (\n{self._placed()}\n),\n"
             f"judged as (\n  select placed.*,\n    {self._why()} as _why\n  from placed\n),\n"
             f"phased as (\n{self._phased(single_creates=single_creates)}\n)\n"
-            + numbered(self._dialect, self._bound, self._comparison.batch_rows, "phased")
+            + numbered(self._dialect, self._comparison, "phased", single_creates=single_creates)
         )
 
     def _candidates(self) -> str:

@@ -74,7 +74,8 @@ class _Statement:
 
     def text(self) -> str:
         last = "patient" if self._comparison.has_waiting else "phased"
-        select = numbered(self._dialect, self._bound, self._comparison.batch_rows, last)
+        single = self._comparison.single_creates
+        select = numbered(self._dialect, self._comparison, last, single_creates=single)
         return (
             f"create table {self._tables.plan(self._bound.name)} as\n"
             f"with source as (\n{self._source()}\n),\n"

@@ -26,6 +26,8 @@ _SAFE_INTEGER: Final = 2**53
 _SAFE_LENGTH: Final = 15
 _WORD: Final = string.ascii_letters + string.digits + "_.-"
 _INSERT: Final = "p._operation = 'insert'"
+_OF_TIMES: Final = (WireForm.INSTANT, WireForm.DAY_NUMBER, WireForm.DAY_TEXT)
+"""What functions write: who knows for certain that they never give NULL?"""
 
 
 def _email(dialect: Dialect, source: str, _: Plain) -> str:
@@ -102,8 +104,17 @@ class FieldItem:
         )
 
     def whole_part(self) -> str:
-        """Write the same of a row that is sent whole."""
-        return f"case when {self.present} then {self._member()} else {self._nothing()} end"
+        """Write the same of a row that is sent whole and of which `whole_test` holds: never NULL."""
+        member = self._dialect.joined([self._dialect.literal(self._label), self._value()])
+        return f"case when {self.present} then {member} else {self._nothing()} end"
+
+    def whole_test(self) -> str:
+        """The condition that the value is plain, or none; empty: it always is."""
+        tests = [self._test()]
+        if self._bound.conversion.form in _OF_TIMES and not isinstance(self._bound.mapping.source, Constant):
+            tests.append(f"{self._source} is not null")
+        test = " and ".join(filter(None, tests))
+        return f"(not ({self.present}) or ({test}))" if test else ""
 
     def _nothing(self) -> str:
         return "''" if self._skip else self._dialect.literal(self._empty)
@@ -201,16 +212,31 @@ class ItemWriter:
     @property
     def text(self) -> str:
         """The JSON object of the row, NULL where a value is not plain."""
+        if self._whole:
+            return self._whole_text()
         plain = [self._part(i, f) for i, f in enumerate(self._fields) if not f.custom]
         custom = [self._part(i, f) for i, f in enumerate(self._fields) if f.custom]
         members = concatenated([self._dialect.literal(self._fixed), *self._keys(), *plain])
         if custom:
             opened, none = self._dialect.literal(',"custom": {'), self._dialect.literal(',"custom": {}')
             object_of = f"{opened} || substr({concatenated(custom)}, 2) || '}}'"
-            always = self._whole and any(f.custom and f.always_sent for f in self._fields)
             # Written with a space, `none` stands nowhere else. The parts are written once, for speed.
-            members += f" || {object_of}" if always else f" || replace({object_of}, {none}, '')"
+            members += f" || replace({object_of}, {none}, '')"
         return f"'{{' || substr({members}, 2) || '}}'"
+
+    def _whole_text(self) -> str:
+        """The same where all rows are inserts: the tests go first, so that no part is NULL."""
+        joined, literal = self._dialect.joined, self._dialect.literal
+        parts = [literal(self._fixed), *self._keys()]
+        parts += [f.whole_part() for f in self._fields if not f.custom]
+        if custom := [f.whole_part() for f in self._fields if f.custom]:
+            opened, none = literal(',"custom": {'), literal(',"custom": {}')
+            object_of = joined([opened, f"substr({joined(custom)}, 2)", "'}'"])
+            always = any(f.custom and f.always_sent for f in self._fields)
+            parts.append(object_of if always else f"replace({object_of}, {none}, '')")
+        text = joined(["'{'", f"substr({joined(parts)}, 2)", "'}'"])
+        tests = [test for f in self._fields if (test := f.whole_test())]
+        return f"case when {' and '.join(tests)} then {text} end" if tests else text
 
     def _keys(self) -> list[str]:
         if self._whole and self._key_name != "_id":
@@ -233,8 +259,6 @@ class ItemWriter:
         return f"{self._dialect.literal(f',{_json(name)}:')} || {self._dialect.json_text(source)}"
 
     def _part(self, number: int, field: FieldItem) -> str:
-        if self._whole:
-            return field.whole_part()
         changed = self._changed(field.target)
         if number == self._company:
             changed = f"({changed} or (coalesce(p._planhat_id, '') = '' and {field.present}))"

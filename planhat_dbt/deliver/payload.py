@@ -10,7 +10,7 @@ import orjson
 
 from planhat_dbt.declaration.types import Constant, Lookup, Nulls
 from planhat_dbt.deliver.items import FieldItem, ItemWriter, source_of
-from planhat_dbt.deliver.written import SentRow, array_bytes, head
+from planhat_dbt.deliver.written import SentRow, WrittenForm, array_bytes
 from planhat_dbt.objects import FieldType, Scope
 from planhat_dbt.plan import Operation
 from planhat_dbt.values import BadValueError
@@ -88,12 +88,12 @@ class PayloadWriter:
         company = object_type.company_field if scoped else ""
         self._company = self._positions.get(company)
         self.written = self._written(bound, dialect)
-        """What to fetch of rows that the warehouse writes itself: batch, operation, head (`written`), item.
+        """How rows are fetched that the warehouse writes itself.
 
-        The item is NULL where a value is not plain. None: a field has no plain values, or one name means two.
+        None: a field has no plain values, or one name means two.
         """
 
-    def _written(self, bound: BoundSync, dialect: Dialect) -> tuple[str, ...] | None:
+    def _written(self, bound: BoundSync, dialect: Dialect) -> WrittenForm | None:
         fields = [
             FieldItem(dialect, b, source, f.name, f.empty, skip=f.skip_null)
             for b, f, source in zip(bound.fields, self._fields, self._select, strict=True)
@@ -112,9 +112,10 @@ class PayloadWriter:
             company=self._company,
             whole=self._only_inserts,
         )
-        never = self._key_is_id or self._only_inserts
-        new_key = "1 = 0" if never else f"(coalesce(p._planhat_id, '') <> '' and {items.rekeyed})"
-        return ("p._batch", "p._operation", head(dialect, new_key), items.text)
+        if self._only_inserts and self._key_name and not self._key_is_id:
+            return WrittenForm.of_inserts(items.text, self._key_name)
+        new_key = "1 = 0" if self._key_is_id else f"(coalesce(p._planhat_id, '') <> '' and {items.rekeyed})"
+        return WrittenForm.of_any(dialect, items.text, new_key)
 
     @property
     def select(self) -> tuple[str, ...]:

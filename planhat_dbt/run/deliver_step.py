@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.breaker import Breaker
 from planhat_dbt.deliver.payload import Batch, PayloadWriter
-from planhat_dbt.deliver.written import WrittenRows, operations_of, row_number
+from planhat_dbt.deliver.written import operations_of
 from planhat_dbt.errors import PlanhatDbtError, RefusedError
 from planhat_dbt.plan import Operation
 from planhat_dbt.planhat import AccessDeniedError, CallError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from planhat_dbt.deliver.written import SentRow
+    from planhat_dbt.deliver.written import SentRow, WrittenForm
     from planhat_dbt.outcome import BatchOutcome
     from planhat_dbt.run.compare_step import Compared
     from planhat_dbt.run.context import Listener
@@ -273,14 +273,14 @@ class _Deliverer:
         if written is None:
             return self._writer.batches(self._fetch(session, part.where))
         found: defaultdict[int, list[Row]] = defaultdict(list)
-        for number, rows in groupby(self._stream(session, written, part.where), itemgetter(0)):
+        for number, rows in groupby(self._stream(session, written.select, part.where), itemgetter(0)):
             found[number] += rows
-        odd = [row_number(head) for rows in found.values() for _, _, head, item in rows if item is None]
+        odd = [written.row_number(row) for rows in found.values() for row in rows if row[1] is None]
         rest: dict[int, Batch] = {}
         if odd:
             where = f"{part.where} and p._row in ({_listed(odd)})"
             rest = {b.number: b for b in self._writer.batches(self._fetch(session, where))}
-        return [_batch(number, found[number], rest.get(number)) for number in sorted(found)]
+        return [_batch(written, number, found[number], rest.get(number)) for number in sorted(found)]
 
     def _fetch(self, session: Session, where: str) -> Iterator[Row]:
         return self._stream(session, self._writer.select, where)
@@ -343,12 +343,10 @@ class _Deliverer:
         self._listener.delivered(self._compared.sync, self._counts.total, self._compared.plan.rows_to_send)
 
 
-def _batch(number: int, rows: list[Row], rest: Batch | None) -> Batch:
+def _batch(form: WrittenForm, number: int, rows: list[Row], rest: Batch | None) -> Batch:
     """A batch of rows that the warehouse wrote, and of the rest, which it could not."""
-    plain = rows if rest is None else [row for row in rows if row[3] is not None]
-    written: Sequence[SentRow] = ()
-    if plain:
-        written = WrittenRows([row[1] for row in plain], [row[2] for row in plain], [row[3] for row in plain])
+    plain = rows if rest is None else [row for row in rows if row[1] is not None]
+    written: Sequence[SentRow] = form.rows(plain) if plain else ()
     return Batch(number, written) if rest is None else Batch(number, (*written, *rest.rows), rest.refused)
 
 

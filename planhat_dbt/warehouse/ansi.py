@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.warehouse.port import Column, ColumnKind, WireForm
+from planhat_dbt.warehouse.text import concatenated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,10 @@ TIMES: Final = (ColumnKind.DATE, ColumnKind.TIMESTAMP, ColumnKind.TIMESTAMPTZ)
 
 class AnsiDialect(ABC):
     """A part of `port.Dialect`."""
+
+    def joined(self, texts: Sequence[str]) -> str:
+        """`||`."""
+        return concatenated(texts)
 
     def fingerprints(self, values: Sequence[tuple[str, Column]]) -> Sequence[str] | None:  # noqa: ARG002 - none has
         """None: a server joins whole rows."""

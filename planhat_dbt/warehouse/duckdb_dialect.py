@@ -107,6 +107,10 @@ class DuckDBDialect:
         """Every DuckDB type, nested ones too, has a null-safe comparison."""
         return f"{left} is distinct from {right}"
 
+    def joined(self, texts: Sequence[str]) -> str:
+        """`concat`, which copies each text once."""
+        return f"concat({', '.join(texts)})"
+
     def fingerprints(self, values: Sequence[tuple[str, Column]]) -> tuple[str, ...]:
         """`hash` twice, 64 bits each.
 

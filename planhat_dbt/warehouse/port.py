@@ -108,6 +108,9 @@ class Dialect(Protocol):
     def differs(self, left: str, right: str, kind: ColumnKind) -> str:
         """Compare null-safely; true where the canonical values differ."""
 
+    def joined(self, texts: Sequence[str]) -> str:
+        """Put texts together of which none is NULL."""
+
     def fingerprints(self, values: Sequence[tuple[str, Column]]) -> Sequence[str] | None:
         """Write numbers that differ, all but surely, where a value of a row (expression, stored column) does.
 

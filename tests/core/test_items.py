@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from core.workbench import Bench
 from planhat_dbt.deliver.payload import PayloadWriter
-from planhat_dbt.deliver.written import SentRow, WrittenRows
+from planhat_dbt.deliver.written import SentRow
+from planhat_dbt.warehouse.port import Row
 
 ID = "0123456789abcdef01234567"
 
@@ -63,22 +64,32 @@ def both(bench: Bench, name: str) -> tuple[dict[str, SentRow | None], dict[str, 
     with bench.session() as session:
         writer = PayloadWriter(bench.bound(session, name), bench.warehouse.dialect)
         source = f"{bench.tables.plan(name)} p{writer.joins(bench.tables.lookups)} where _batch is not null"
-        assert writer.written
-        here = session.rows(f"select {', '.join(writer.written)} from {source}")
-        inserts = PayloadWriter(
+        form = writer.written
+        assert form
+        here = session.rows(f"select {', '.join(form.select)} from {source}")
+        of_inserts = PayloadWriter(
             bench.bound(session, name), bench.warehouse.dialect, only_inserts=True
         ).written
-        assert inserts
-        whole = session.rows(f"select {', '.join(inserts)} from {source} and _operation = 'insert'")
-        assert sorted(whole, key=str) == sorted((row for row in here if row[1] == "insert"), key=str)
+        assert of_inserts
+        whole = session.rows(
+            f"select {', '.join(of_inserts.select)} from {source} and _operation = 'insert' order by p._row"
+        )
+        inserts = sorted((row for row in here if row[3] == "insert"), key=form.row_number)
+        assert [row[:2] for row in whole] == [row[:2] for row in inserts]
+        if plain := _plain(whole):
+            assert list(of_inserts.rows(plain)) == list(form.rows(_plain(inserts)))
         query = f"select {', '.join(writer.select)} from {source}"
         python: dict[str, SentRow | str] = {}
         for batch in writer.batches(chain.from_iterable(session.stream(query, 1000))):
             python |= {r.key: r for r in batch.rows} | {r.key: r.message for r in batch.refused}
-    plain = [row for row in here if row[3] is not None]
-    rows = WrittenRows(*list(zip(*plain, strict=True))[1:]) if plain else ()
-    assert [r.operation for r in rows] == [row[1] for row in plain]
-    return {head.split("\x1f", 4)[4]: None for _, _, head, _ in here} | {r.key: r for r in rows}, python
+    plain = _plain(here)
+    rows = form.rows(plain) if plain else ()
+    assert [r.operation for r in rows] == [row[3] for row in plain]
+    return {row[2].split("\x1f", 4)[4]: None for row in here} | {r.key: r for r in rows}, python
+
+
+def _plain(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row[1] is not None]
 
 
 def check(bench: Bench, name: str) -> dict[str, SentRow | None]:
