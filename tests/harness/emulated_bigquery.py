@@ -20,7 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.bigquery import Client
 from sqlglot import exp
 
-from harness.emulator import port_of
+from harness.emulator import port_for_database
 from planhat_dbt.state.scratch import scratch_tables
 from planhat_dbt.warehouse.bigquery import BigQuerySession, BigQueryWarehouse, settings_of
 from planhat_dbt.warehouse.bigquery_dialect import BigQueryDialect
@@ -40,6 +40,7 @@ class BigQueryProject:
     session = BigQuerySession
 
     def __init__(self) -> None:
+        self._port = port_for_database(_SERVER)
         self.database = f"shop-{next(_MADE)}"
         self._client = Client(
             self.database,
@@ -56,7 +57,7 @@ class BigQueryProject:
             "token": "not-a-secret-but-looked-for",
             "project": self.database,
             "dataset": SCHEMA,
-            "api_endpoint": f"http://127.0.0.1:{port_of(_SERVER)}",
+            "api_endpoint": f"http://127.0.0.1:{self._port}",
             "threads": 1,
         }
 

@@ -18,7 +18,7 @@ import snowflake.connector
 import sqlglot
 from sqlglot import exp
 
-from harness.emulator import port_of
+from harness.emulator import port_for_database
 from planhat_dbt.state.scratch import scratch_tables
 from planhat_dbt.warehouse.dbt_adapter import Adapter
 from planhat_dbt.warehouse.profile import AdapterTarget
@@ -41,6 +41,7 @@ class SnowflakeDatabase:
     session = SnowflakeSession
 
     def __init__(self) -> None:
+        self._port = port_for_database(_SERVER)
         self.database = f"shop_{next(_MADE)}"
         self._connection = snowflake.connector.connect(
             **{k: v for k, v in self.profile.items() if k not in ("type", "threads")}
@@ -52,7 +53,7 @@ class SnowflakeDatabase:
             "type": "snowflake",
             "account": "emulated",
             "host": "127.0.0.1",
-            "port": port_of(_SERVER),
+            "port": self._port,
             "protocol": "http",
             "user": "planhat",
             "password": "not-a-secret-but-looked-for",
