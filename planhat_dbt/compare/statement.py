@@ -1,7 +1,7 @@
 """The statement that compares: model and snapshot in one full join, then verdict, operation, changes, numbers.
 
-Where the engine has fingerprints, a statement before it finds the keys that are worth it: a join of keys and numbers
-takes a fraction of the memory that one of whole rows does (decision 44).
+Where the engine has fingerprints, a statement before it finds the keys of the rows that may differ: a join of keys and
+numbers takes a fraction of the memory that one of whole rows does (decision 44).
 """
 
 from __future__ import annotations
@@ -306,23 +306,44 @@ class _Suspicion(_Statement):
             columns.append(f"({super()._holds_something()}) as _holds")
         return f"  select {', '.join(columns)} from {self._tables.snapshot(self._bound.name)} s"
 
+    def _groups(self) -> list[list[BoundField]]:
+        """Fields that have fingerprints together; whose NULL changes nothing, has them for itself."""
+        compared = [f for f in self._bound.fields if is_compared(f)]
+        together = [f for f in compared if f.mapping.sends_null]
+        alone = [[f] for f in compared if not f.mapping.sends_null]
+        return [together, *alone] if together else alone
+
     def _fingerprints(self, value: Callable[[BoundField], str]) -> list[str]:
-        compared = [(value(f), f.stored) for f in self._bound.fields if is_compared(f)]
-        numbers = self._dialect.fingerprints(compared)
-        assert numbers is not None  # noqa: S101 - `find_suspects` was told that there are
-        return [f"{number} as _print_{i}" for i, number in enumerate(numbers)]
+        columns = []
+        for g, fields in enumerate(self._groups()):
+            numbers = self._dialect.fingerprints([(value(f), f.stored) for f in fields])
+            assert numbers is not None  # noqa: S101 - `find_suspects` was told that there are
+            for i, number in enumerate(numbers):
+                only = f"case when {value(fields[0])} is not null then {number} end"
+                text = number if fields[0].mapping.sends_null else only
+                columns.append(f"{text} as {_print(g, i)}")
+        return columns
 
     def _value_tests(self, version: str | None) -> list[str]:
-        compared = [f for f in self._bound.fields if is_compared(f)]
-        if not compared:
-            return []
-        numbers = self._dialect.fingerprints([("null", f.stored) for f in compared]) or ()
-        tests = [f"m._print_{i} <> s._print_{i}" for i, _ in enumerate(numbers)]
-        latest = max(self._comparison.mapping.since(f.mapping.target) for f in compared)
-        return tests + ([f"coalesce({version}, 0) < {latest}"] if version and latest > 1 else [])
+        tests = []
+        for g, fields in enumerate(self._groups()):
+            numbers = self._dialect.fingerprints([("null", f.stored) for f in fields]) or ()
+            names = [_print(g, i) for i, _ in enumerate(numbers)]
+            differs = [f"m.{name} is distinct from s.{name}" for name in names]
+            latest = max(self._comparison.mapping.since(f.mapping.target) for f in fields)
+            if version and latest > 1:
+                differs.append(f"coalesce({version}, 0) < {latest}")
+            test = f"({' or '.join(differs)})"
+            tests.append(test if fields[0].mapping.sends_null else f"(m.{names[0]} is not null and {test})")
+        return tests
 
     def _tests_since_insert(self) -> list[str]:
         return self._value_tests(None)
 
     def _holds_something(self) -> str:
         return "s._holds"
+
+
+def _print(group: int, number: int) -> str:
+    """The column of a fingerprint."""
+    return f"_print_{group}_{number}"

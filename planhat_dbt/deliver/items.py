@@ -235,8 +235,8 @@ class ItemWriter:
             always = any(f.custom and f.always_sent for f in self._fields)
             parts.append(object_of if always else f"replace({object_of}, {none}, '')")
         text = joined(["'{'", f"substr({joined(parts)}, 2)", "'}'"])
-        tests = [test for f in self._fields if (test := f.whole_test())]
-        return f"case when {' and '.join(tests)} then {text} end" if tests else text
+        tests = ["p._key is not null", *(test for f in self._fields if (test := f.whole_test()))]
+        return f"case when {' and '.join(tests)} then {text} end"
 
     def _keys(self) -> list[str]:
         if self._whole and self._key_name != "_id":

@@ -294,7 +294,10 @@ def _suspects(session: Session, tables: StateTables, comparison: Comparison) -> 
     if query is None or not (held := _size(session, snapshot)):
         return None
     session.scratch(_SUSPECTS, query)
-    return _SUSPECTS if _size(session, _SUSPECTS) <= held * _FEW else None
+    if _size(session, _SUSPECTS) <= held * _FEW:
+        return _SUSPECTS
+    session.scratch(_SUSPECTS, "select 1 as _nothing where 1 = 0")  # the full comparison wants the memory
+    return None
 
 
 def _size(session: Session, table: str) -> int:

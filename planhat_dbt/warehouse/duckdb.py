@@ -189,7 +189,7 @@ class DuckDBWarehouse:
         lock_wait: float = 60.0,
         on_wait: Callable[[str], None] | None = None,
     ) -> None:
-        self.dialect = DuckDBDialect()
+        self.dialect = DuckDBDialect(remote=target.remote)
         self._target = target
         self._lock_wait = lock_wait
         self._on_wait = on_wait

@@ -37,6 +37,7 @@ _HASHED_AS_NUMBERS: Final = {
     for name, kind in _KINDS.items()
     if kind not in (ColumnKind.TEXT, ColumnKind.JSON, ColumnKind.UUID, ColumnKind.DECIMAL)
 } - {"HUGEINT", "UHUGEINT"}
+"""Types with at most as many values as there are hashes: each value but NULL has one of its own."""
 _DIGITS_OF_64_BITS: Final = 18
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _OTHER_THAN_WHOLE: Final = rf"({_STRING}|\d+\.\d*[1-9])"
@@ -57,6 +58,10 @@ class DuckDBDialect:
     timestamp = "timestamp"
     utc_now = "cast(now() at time zone 'UTC' as timestamp)"
     numbering = ""
+
+    def __init__(self, *, remote: bool = False) -> None:
+        """Make a dialect; a remote database is not DuckDB's of this process."""
+        self._remote = remote
 
     def quote(self, name: str) -> str:
         """Quote an identifier."""
@@ -111,20 +116,19 @@ class DuckDBDialect:
         """`concat`, which copies each text once."""
         return f"concat({', '.join(texts)})"
 
-    def fingerprints(self, values: Sequence[tuple[str, Column]]) -> tuple[str, ...]:
-        """`hash` twice, 64 bits each.
+    def fingerprints(self, values: Sequence[tuple[str, Column]]) -> tuple[str, ...] | None:
+        """`hash` twice, 64 bits each; None: MotherDuck has memory of its own, and our scratch tables are not there.
 
-        It mixes the hashes of the values in their order, and has one hash for each number. So the second one takes
-        them the other way round, with an `x` before texts and what is written as one.
+        `hash` mixes the hashes of the values in their order, takes NULL for a number like any other, and is weak where
+        values have several parts. So the second one takes them the other way round, says which numbers are NULL, and
+        reads all else as texts with an `x` ahead. Both are needed: of lists and structs the second alone is sure.
         """
+        if self._remote:
+            return None
         if not values:
             return ()
-        ahead = ", ".join(value for value, _ in values)
-        back = ", ".join(
-            value if _is_hashed_as_number(column.type) else f"'x' || cast({value} as varchar)"
-            for value, column in reversed(values)
-        )
-        return (f"hash({ahead})", f"hash({back})")
+        ahead, back = zip(*(_hashed(value, column) for value, column in values), strict=True)
+        return (f"hash({', '.join(ahead)})", f"hash({', '.join(reversed(back))})")
 
     def key_text(self, expression: str, column: Column) -> str:
         """Write numbers by value: no point in whole ones, no trailing zeros."""
@@ -322,10 +326,14 @@ def _instant(expression: str, kind: ColumnKind) -> str:
     return f"strftime(cast({_utc(expression, kind)} as timestamp), '%Y-%m-%dT%H:%M:%S.%gZ')"
 
 
-def _is_hashed_as_number(leaf: str) -> bool:
-    """Whether a type has at most as many values as there are hashes, and one hash for each."""
-    found = types.decimal(leaf)
-    return leaf.upper() in _HASHED_AS_NUMBERS or (found is not None and found[0] <= _DIGITS_OF_64_BITS)
+def _hashed(value: str, column: Column) -> tuple[str, str]:
+    """What the two fingerprints hash of a value."""
+    found = types.decimal(column.type)
+    if column.type.upper() in _HASHED_AS_NUMBERS or (found and found[0] <= _DIGITS_OF_64_BITS):
+        return value, f"{value}, {value} is null"
+    text = f"cast({value} as varchar)"
+    ahead = value if column.kind in (ColumnKind.TEXT, ColumnKind.NESTED) else text
+    return ahead, f"'x' || {text}"
 
 
 def _scale(leaf: str) -> int:

@@ -114,7 +114,7 @@ class Dialect(Protocol):
     def fingerprints(self, values: Sequence[tuple[str, Column]]) -> Sequence[str] | None:
         """Write numbers that differ, all but surely, where a value of a row (expression, stored column) does.
 
-        None: rows are compared by their values alone, which is as well where memory is a server's.
+        None: the engine compares rows by their values alone, in the memory of a server.
         """
 
     def key_text(self, expression: str, column: Column) -> str:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 from hypothesis import HealthCheck, settings
 
 from core.workbench import Bench
+from planhat_dbt.compare import Comparison, create_plan, drop_plan, find_suspects
+from planhat_dbt.run import compare_step
 from planhat_dbt.sandbox import Sandbox
 from planhat_dbt.sandbox.pytest_plugin import _running_sandbox, planhat_sandbox  # noqa: F401 - fixtures
+
+if TYPE_CHECKING:
+    from planhat_dbt.state.layout import StateTables
+    from planhat_dbt.warehouse.port import Session
 
 settings.register_profile(
     "default", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -37,3 +44,34 @@ def db() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         yield connection
+
+
+@pytest.fixture
+def narrowed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare all rows and those that may differ, in every comparison of a test: the plans must be the same."""
+    chosen = compare_step._suspects
+
+    def both(session: Session, tables: StateTables, comparison: Comparison) -> str | None:
+        query = find_suspects(tables, comparison)
+        if query is not None:
+            whole = _rows_planned(session, tables, comparison, None)
+            session.scratch("tested_suspects", query)
+            narrowed = _rows_planned(session, tables, comparison, "tested_suspects")
+            assert narrowed == whole
+        return chosen(session, tables, comparison)
+
+    monkeypatch.setattr(compare_step, "_suspects", both)
+
+
+def _rows_planned(
+    session: Session, tables: StateTables, comparison: Comparison, among: str | None
+) -> list[str]:
+    """The plan's rows but for their numbers."""
+    sync = comparison.bound.name
+    session.execute(create_plan(tables, comparison, among=among))
+    rows = session.rows(f"select * from {tables.plan(sync)}")
+    assert not session.rows(
+        f"select 1 from {tables.plan(sync)} where _operation is not null and _batch is null"
+    )
+    session.execute(drop_plan(tables, sync))
+    return sorted(repr(row[2:]) for row in rows)

@@ -16,6 +16,8 @@ from planhat_dbt.compare import (
 )
 from planhat_dbt.outcome import RowStatus
 
+pytestmark = pytest.mark.usefixtures("narrowed_alike")
+
 # -- rows
 
 

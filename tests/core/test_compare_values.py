@@ -10,6 +10,8 @@ from core.shop import COMPANIES, changed, companies, started
 from core.workbench import Bench
 from planhat_dbt.outcome import RowStatus
 
+pytestmark = pytest.mark.usefixtures("narrowed_alike")
+
 # -- values of every type: equal values are unchanged, another value is an update (dbt-notes §7)
 
 SAME_AND_OTHER = [

@@ -17,6 +17,8 @@ from planhat_dbt.sandbox import Fault, FaultKind, Sandbox
 from planhat_dbt.settings import OnUnknown, ProjectSettings
 from planhat_dbt.state import event_times
 
+pytestmark = pytest.mark.usefixtures("narrowed_alike")
+
 NOON = dt.datetime.fromisoformat("2026-03-10 12:00")
 DAY = dt.timedelta(days=1)
 SECOND = dt.timedelta(seconds=1)

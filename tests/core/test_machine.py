@@ -28,6 +28,8 @@ from core.workbench import Bench
 from planhat_dbt.result import RunResult, Status
 from planhat_dbt.sandbox import Fault, FaultKind, Rules, Sandbox
 
+pytestmark = pytest.mark.usefixtures("narrowed_alike")
+
 KEYS = [f"k{i}" for i in range(8)]
 NAMES = st.sampled_from(["Acme", "Beta", 'Qu"ote', "Ünï 🙂", "1", "new\nline"])
 WORDS = st.none() | NAMES

@@ -13,6 +13,8 @@ from planhat_dbt.errors import UsageError
 from planhat_dbt.outcome import RowStatus
 from planhat_dbt.warehouse.duckdb import DuckDBSession
 
+pytestmark = pytest.mark.usefixtures("narrowed_alike")
+
 OLD = """
 c: {object: company, match: {externalId: id}, fields: {name: name}}
 """

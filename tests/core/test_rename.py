@@ -19,6 +19,8 @@ from planhat_dbt.outcome import RowStatus
 from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.warehouse.duckdb import DuckDBSession
 
+pytestmark = pytest.mark.usefixtures("narrowed_alike")
+
 OLD = """
 a: {name: a, object: company, match: {externalId: id}, fields: {name: name, phase: phase}}
 """

@@ -8,6 +8,8 @@ from core.workbench import Bench
 from planhat_dbt.errors import UsageError
 from planhat_dbt.state.layout import SCHEMA_VERSION, SNAPSHOT_COLUMNS, TABLES, ensure_tables, existing_tables
 
+pytestmark = pytest.mark.usefixtures("narrowed_alike")
+
 BLOCK = """
 c:
   object: company
