@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -227,18 +227,45 @@ def translated(sql: str) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
+def holder(file: Path) -> Iterator[Callable[[], int]]:
+    """Another program, begun already, that opens a DuckDB file when it is told to, and keeps it.
+
+    Gives what tells it, which gives its process id.
+    """
+    steps = [
+        "sys.stdin.readline()",
+        f"c = duckdb.connect({str(file)!r})",
+        "print(flush=True)",
+        "sys.stdin.read()",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "; ".join(["import duckdb, sys", "print(flush=True)", *steps])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    told, heard = process.stdin, process.stdout
+    assert told
+    assert heard
+    heard.readline()
+
+    def open_file() -> int:
+        told.write("\n")
+        told.flush()
+        heard.readline()
+        return process.pid
+
+    try:
+        yield open_file
+    finally:
+        process.communicate()
+
+
+@contextlib.contextmanager
 def held(file: Path) -> Iterator[int]:
     """Another program opens a DuckDB file and keeps it; gives its process id."""
-    code = f"import duckdb, sys; c = duckdb.connect({str(file)!r}); print(flush=True); sys.stdin.read()"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout
-    holder.stdout.readline()
-    try:
-        yield holder.pid
-    finally:
-        holder.communicate()
+    with holder(file) as open_file:
+        yield open_file()
 
 
 def warehouse(directory: Path, on: str | None = None) -> Warehouse:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from harness import Project
 from harness.postgres import server
-from harness.warehouses import ON, held
+from harness.warehouses import ON, holder
 
 from planhat_dbt.sandbox import Fault, FaultKind
 
@@ -58,30 +58,37 @@ def kept(project: Project) -> list[Path]:
 
 
 @contextlib.contextmanager
-def locked(project: Project) -> Iterator[None]:
-    """Another program opens the file, and keeps it; a server is down for a while."""
+def lockable(project: Project) -> Iterator[Callable[[], object]]:
+    """Gives what makes another program open the file, and keep it; what takes a server down for a while."""
     if ON in ("postgres", "redshift"):
-        server().stop()
-        try:
-            yield
-        finally:
-            server().start()
+        with contextlib.ExitStack() as down:
+
+            def stop() -> None:
+                server().stop()
+                down.callback(server().start)
+
+            yield stop
         return
     if ON in ("snowflake", "bigquery"):
         pytest.skip("the emulator keeps all in memory: it cannot be down for a while")
-    with project.connect():
-        pass
-    with held(project.file):
-        yield
+    with holder(project.file) as open_file:
+
+        def lock() -> None:
+            with project.connect():
+                pass
+            open_file()
+
+        yield lock
 
 
 def fail_to_write(project: Project, path: str = "/companies", skip: int = 0) -> str:
     """Run a sync that finds its file locked when a call has been answered, until it gives up; returns what it said."""
     project.settings(duckdb_lock_wait=0.3, read_timeout=20, read_back_after=0)
     project.sandbox.faults.add(Fault(kind=FaultKind.DELAY, path=path, seconds=SLOW, skip=skip))
-    process = project.start("sync")
-    project.wait_for_calls(1 + skip, process)
-    with locked(project):
+    with lockable(project) as lock:
+        process = project.start("sync")
+        project.wait_for_calls(1 + skip, process)
+        lock()
         out, err = process.communicate(timeout=30)
     assert process.returncode == 1, out + err
     assert "Traceback" not in err
