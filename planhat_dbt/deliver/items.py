@@ -112,7 +112,7 @@ class FieldItem:
         """The condition that the value is plain, or none; empty: it always is."""
         tests = [self._test()]
         if self._bound.conversion.form in _OF_TIMES and not isinstance(self._bound.mapping.source, Constant):
-            tests.append(f"{self._source} is not null")
+            tests.append(f"({self._source}) is not null")
         test = " and ".join(filter(None, tests))
         return f"(not ({self.present}) or ({test}))" if test else ""
 
