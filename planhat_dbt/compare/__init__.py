@@ -1,11 +1,10 @@
 """The comparison: a SQL statement that sets a model against its snapshot table and writes the plan table.
 
-Model and snapshot meet in one full join on the key; what is unchanged never leaves the engine. In a DuckDB
-file, a join of keys and fingerprints goes before it, and leaves it the rows that may differ. Only rows
-that differ are looked at further: is the value fit to be sent, is a required field there, has the parent reached
-Planhat, which fields changed from what to what. Where records must be found in Planhat first, a second statement
-settles the plan by what look-ups found. The texts are made here without a connection; `planhat_dbt.plan` reads what
-they wrote.
+Model and snapshot meet in one full join on the key; what is unchanged never leaves the engine. In a DuckDB file, a join
+of keys and fingerprints goes before it, and leaves it the rows that may differ. Only rows that differ are looked at
+further: is the value fit to be sent, is a required field there, has the parent reached Planhat, which fields changed
+from what to what. Where records must be found in Planhat first, a second statement settles the plan by what look-ups
+found. The texts are made here without a connection; `planhat_dbt.plan` reads what they wrote.
 """
 
 from __future__ import annotations

@@ -212,29 +212,21 @@ class ItemWriter:
     @property
     def text(self) -> str:
         """The JSON object of the row, NULL where a value is not plain."""
-        if self._whole:
-            return self._whole_text()
-        plain = [self._part(i, f) for i, f in enumerate(self._fields) if not f.custom]
-        custom = [self._part(i, f) for i, f in enumerate(self._fields) if f.custom]
-        members = concatenated([self._dialect.literal(self._fixed), *self._keys(), *plain])
-        if custom:
-            opened, none = self._dialect.literal(',"custom": {'), self._dialect.literal(',"custom": {}')
-            object_of = f"{opened} || substr({concatenated(custom)}, 2) || '}}'"
-            # Written with a space, `none` stands nowhere else. The parts are written once, for speed.
-            members += f" || replace({object_of}, {none}, '')"
-        return f"'{{' || substr({members}, 2) || '}}'"
-
-    def _whole_text(self) -> str:
-        """The same where all rows are inserts: the tests go first, so that no part is NULL."""
-        joined, literal = self._dialect.joined, self._dialect.literal
-        parts = [literal(self._fixed), *self._keys()]
-        parts += [f.whole_part() for f in self._fields if not f.custom]
-        if custom := [f.whole_part() for f in self._fields if f.custom]:
+        whole, literal = self._whole, self._dialect.literal
+        joined = (
+            self._dialect.joined if whole else concatenated
+        )  # of inserts no part is NULL: the tests go first
+        parts = [(f, f.whole_part() if whole else self._part(i, f)) for i, f in enumerate(self._fields)]
+        members = [literal(self._fixed), *self._keys(), *(part for f, part in parts if not f.custom)]
+        if custom := [part for f, part in parts if f.custom]:
             opened, none = literal(',"custom": {'), literal(',"custom": {}')
             object_of = joined([opened, f"substr({joined(custom)}, 2)", "'}'"])
-            always = any(f.custom and f.always_sent for f in self._fields)
-            parts.append(object_of if always else f"replace({object_of}, {none}, '')")
-        text = joined(["'{'", f"substr({joined(parts)}, 2)", "'}'"])
+            always = whole and any(f.custom and f.always_sent for f in self._fields)
+            # Written with a space, `none` stands nowhere else. The parts are written once, for speed.
+            members.append(object_of if always else f"replace({object_of}, {none}, '')")
+        text = joined(["'{'", f"substr({joined(members)}, 2)", "'}'"])
+        if not whole:
+            return text
         tests = ["p._key is not null", *(test for f in self._fields if (test := f.whole_test()))]
         return f"case when {' and '.join(tests)} then {text} end"
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 import orjson
 
+from planhat_dbt.plan import Operation
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,7 +21,6 @@ _BETWEEN: Final = ",\n"
 _MARK: Final = "\x1f"
 """Between the parts of a head; of these only the key, which comes last, may have one inside."""
 _PARTS: Final = 5
-_INSERT: Final = "insert"
 _ITEM, _TOLD, _OPERATION = 1, 2, 3
 
 
@@ -59,6 +60,11 @@ class WrittenForm:
         """Rows of any kind; `new_key` is the condition that one gives its record a new key."""
         return cls(("p._batch", item, _head(dialect, new_key), "p._operation"))
 
+    @staticmethod
+    def is_plain(row: Row) -> bool:
+        """Whether the warehouse wrote a fetched row."""
+        return row[_ITEM] is not None
+
     def row_number(self, row: Row) -> int:
         """The number of a fetched row."""
         return int(row[_TOLD] if self.key_name else row[_TOLD].partition(_MARK)[0])
@@ -66,7 +72,7 @@ class WrittenForm:
     def rows(self, fetched: Sequence[Row]) -> WrittenRows:
         """Join the items of fetched rows to a body."""
         operations = (
-            Counter({_INSERT: len(fetched)})
+            Counter({Operation.INSERT.value: len(fetched)})
             if self.key_name
             else Counter([row[_OPERATION] for row in fetched])
         )
@@ -75,7 +81,7 @@ class WrittenForm:
     def read(self, told: Any, item: bytes) -> SentRow:
         """Read one row."""
         if self.key_name:
-            return SentRow(int(told), orjson.loads(item)[self.key_name], _INSERT, None, item)
+            return SentRow(int(told), orjson.loads(item)[self.key_name], Operation.INSERT.value, None, item)
         number, operation, new_key, planhat_id, key = told.split(_MARK, _PARTS - 1)
         return SentRow(int(number), key, operation, planhat_id or None, item, bool(new_key))
 

@@ -275,7 +275,9 @@ class _Deliverer:
         found: defaultdict[int, list[Row]] = defaultdict(list)
         for number, rows in groupby(self._stream(session, written.select, part.where), itemgetter(0)):
             found[number] += rows
-        odd = [written.row_number(row) for rows in found.values() for row in rows if row[1] is None]
+        odd = [
+            written.row_number(row) for rows in found.values() for row in rows if not written.is_plain(row)
+        ]
         rest: dict[int, Batch] = {}
         if odd:
             where = f"{part.where} and p._row in ({_listed(odd)})"
@@ -345,7 +347,7 @@ class _Deliverer:
 
 def _batch(form: WrittenForm, number: int, rows: list[Row], rest: Batch | None) -> Batch:
     """A batch of rows that the warehouse wrote, and of the rest, which it could not."""
-    plain = rows if rest is None else [row for row in rows if row[1] is not None]
+    plain = rows if rest is None else [row for row in rows if form.is_plain(row)]
     written: Sequence[SentRow] = form.rows(plain) if plain else ()
     return Batch(number, written) if rest is None else Batch(number, (*written, *rest.rows), rest.refused)
 

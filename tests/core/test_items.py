@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.workbench import Bench
 from planhat_dbt.deliver.payload import PayloadWriter
-from planhat_dbt.deliver.written import SentRow
+from planhat_dbt.deliver.written import SentRow, WrittenForm
 from planhat_dbt.warehouse.port import Row
 
 ID = "0123456789abcdef01234567"
@@ -76,20 +76,20 @@ def both(bench: Bench, name: str) -> tuple[dict[str, SentRow | None], dict[str, 
         )
         inserts = sorted((row for row in here if row[3] == "insert"), key=form.row_number)
         assert [row[:2] for row in whole] == [row[:2] for row in inserts]
-        if plain := _plain(whole):
-            assert list(of_inserts.rows(plain)) == list(form.rows(_plain(inserts)))
+        if plain := _plain(form, whole):
+            assert list(of_inserts.rows(plain)) == list(form.rows(_plain(form, inserts)))
         query = f"select {', '.join(writer.select)} from {source}"
         python: dict[str, SentRow | str] = {}
         for batch in writer.batches(chain.from_iterable(session.stream(query, 1000))):
             python |= {r.key: r for r in batch.rows} | {r.key: r.message for r in batch.refused}
-    plain = _plain(here)
+    plain = _plain(form, here)
     rows = form.rows(plain) if plain else ()
     assert [r.operation for r in rows] == [row[3] for row in plain]
     return {row[2].split("\x1f", 4)[4]: None for row in here} | {r.key: r for r in rows}, python
 
 
-def _plain(rows: list[Row]) -> list[Row]:
-    return [row for row in rows if row[1] is not None]
+def _plain(form: WrittenForm, rows: list[Row]) -> list[Row]:
+    return [row for row in rows if form.is_plain(row)]
 
 
 def check(bench: Bench, name: str) -> dict[str, SentRow | None]:

@@ -162,7 +162,7 @@ def test_events_are_looked_at_by_their_keys(bench):
     assert suspects(bench, "points") == ["p9"]
 
 
-def test_a_child_whose_parent_is_new_is_judged_as_ever(bench):
+def test_a_child_whose_parent_is_missing_is_judged_as_ever(bench):
     bench.declare(FAMILY)
     companies(bench, *[f"('c{i}', 'n', 'p')" for i in range(9)])
     people(bench, *[f"('p{i}', 'c{i}', 'x@a')" for i in range(9)])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pytest
 from harness import Project
-from harness.warehouses import ON
 
 from run.shop import COMPANIES, COMPANY_COLUMNS, add_companies, mirrors
 
@@ -19,7 +18,6 @@ def fill(project: Project, rows: int, name: str = "'Acme ' || i") -> None:
     project.sql(f"insert into companies select 'c-' || i, {name}, 'Live', i from range(1, {rows + 1}) r(i)")
 
 
-@pytest.mark.skipif(ON == "snowflake", reason="the emulator takes ten minutes for so many rows")
 def test_12001_rows_are_three_calls(project: Project) -> None:
     add_companies(project, 0)
     fill(project, 12_001)
