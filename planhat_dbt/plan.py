@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +23,11 @@ class Operation(StrEnum):
 REJECTED_CODES: Final = frozenset(("null_key", "duplicate_key", "bad_value", "missing_required"))
 """Reasons of ours to refuse a row before sending; the row must change."""
 
-NOTED_CODES: Final = frozenset(("existing", "changed_after_insert"))
-"""What mode insert leaves alone: told, and nothing else to be done; no part of the plan's sums."""
+TAKEN_OVER: Final = "taken_over"
+"""Code of a removal that is not sent: another row of the sync has the record by now."""
+
+NOTED_CODES: Final = frozenset(("existing", "changed_after_insert", TAKEN_OVER))
+"""Rows that are left alone: told, and nothing else to be done; no part of the plan's sums."""
 
 WAITING: Final = "waiting"
 """Code of a row that Planhat refused and of which nothing has changed since: it is tried again later."""
@@ -70,9 +73,15 @@ class SyncPlan:
     to_read_back: int = 0
     """Rows of unknown outcome that Planhat is asked for before anything is sent; the calls for it come on top."""
     noted: Mapping[str, int] = field(default_factory=dict)
-    """Code → rows that mode insert leaves alone, events that are too old to be looked at, rows read back."""
+    """Code → rows left alone, events that are too old to be looked at, rows read back."""
     samples: tuple[SampleRow, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+
+    def without(self, taken_over: Mapping[Operation, int]) -> SyncPlan:
+        """The plan without removals whose records other rows have by now: they are noted."""
+        operations = {o: n - taken_over.get(o, 0) for o, n in self.operations.items()}
+        noted = {**self.noted, TAKEN_OVER: sum(taken_over.values())}
+        return replace(self, operations=operations, noted=noted)
 
     def count(self, operation: Operation) -> int:
         """How many rows have this operation."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     _Part = Callable[[str, str, str, BoundField], str]
 
 REFERENCES: Final = (FieldType.COMPANY, FieldType.COMPANIES)
+_KEYS: Final = ("externalId", "sourceId")
 UNTOLD: Final = "(_snapshot_key is null or _prior in ('deleted', 'existing'))"
 """Condition on a row: what its record holds is not known, so an update tells all, and a clear empties all."""
 
@@ -85,9 +86,9 @@ class Changes:
         new, old = f"n_{number}", f"o_{number}"
         whens = []
         if self._sync.on_removed is not OnRemoved.KEEP:
-            # A delete keeps the reference: it tells whose record a key means, if the id must be looked up.
-            reference = field.mapping.field.type in REFERENCES
-            emptied = field in self.clearable() if self._sync.on_removed is OnRemoved.CLEAR else not reference
+            # A delete keeps references and keys: they tell whose record a key means, and which children went with it.
+            kept = field.mapping.field.type in REFERENCES or field.mapping.target in _KEYS
+            emptied = field in self.clearable() if self._sync.on_removed is OnRemoved.CLEAR else not kept
             whens.append(f"when _here is null then {'null' if emptied else old}")
         if not is_compared(field):
             whens.append(f"when _operation = 'update' then {old}")

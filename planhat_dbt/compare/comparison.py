@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planhat_dbt.binding import BoundSync
-    from planhat_dbt.parents import ParentCheck
+    from planhat_dbt.parents import ParentCheck, ParentKey
     from planhat_dbt.state.event_times import Horizon
     from planhat_dbt.state.rekey import FormerKeys
     from planhat_dbt.state.snapshot import MappingRecord
@@ -35,6 +35,8 @@ class Comparison:
     """Syncs that have a snapshot table."""
     planned_parents: frozenset[str] = frozenset()
     """Syncs whose planned inserts count as present (for plans that are shown, not delivered)."""
+    untold: frozenset[ParentKey] = frozenset()
+    """Keys that parents map, but of which their snapshot tables have no column yet: Planhat was told none."""
     rekeyed_parents: Mapping[str, int] = field(default_factory=dict)
     """Parents whose match key changed → the mapping version since which Planhat is told the new one."""
     former: FormerKeys | None = None

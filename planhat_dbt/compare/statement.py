@@ -89,17 +89,20 @@ class _Statement:
         )
 
     def _source(self) -> str:
-        quote = self._dialect.quote
         columns = [f"{model_key(self._bound, self._dialect)} as _key", "1 as _here"]
         if time := model_time(self._bound, self._dialect):
             columns.append(f"{time} as {TIME_COLUMN}")
         columns += [f"{self._value(f)} as n_{i}" for i, f in enumerate(self._bound.fields)]
-        columns += [
-            f"case when m.{quote(f.column.name)} is not null then 1 end as x_{i}"
+        columns += [f"case when {test} then 1 end as {name}" for name, test in self._unfit_columns().items()]
+        return self._of_model(columns)
+
+    def _unfit_columns(self) -> dict[str, str]:
+        """Columns of the source that are 1 where a value cannot be sent at all → the condition."""
+        return {
+            f"x_{i}": f"m.{self._dialect.quote(f.column.name)} is not null"
             for i, f in enumerate(self._bound.fields)
             if f.column is not None and f.kind is ColumnKind.UNSUPPORTED
-        ]
-        return self._of_model(columns)
+        }
 
     def _of_model(self, columns: list[str]) -> str:
         """Select from the rows of the model that are looked at."""
@@ -133,7 +136,7 @@ class _Statement:
         """Join both sides and keep what is not plainly unchanged."""
         old = [f"s.{self._dialect.quote(f.name)} as o_{i}" for i, f in enumerate(self._bound.fields)]
         new = [f"m.n_{i}" for i, _ in enumerate(self._bound.fields)]
-        new += [f"m.x_{i}" for i, f in enumerate(self._bound.fields) if f.kind is ColumnKind.UNSUPPORTED]
+        new += [f"m.{name}" for name in self._unfit_columns()]
         columns = [
             "m._here",
             "m._key as _model_key",
@@ -161,6 +164,10 @@ class _Statement:
 
     def _differs(self) -> str:
         present = ["m._key is null", "d._key is not null", "s._key is null"]
+        # A value that JSON cannot carry stands as NULL: its row is told even if nothing else of it differs.
+        present += (
+            [f"m.{name} = 1" for name in self._unfit_columns()] if self._sync.mode is not Mode.INSERT else []
+        )
         if self._sync.mode is not Mode.INSERT:
             present.append("s._state in ('deleted', 'existing')")
             present += self._value_tests("s._mapping")
@@ -215,13 +222,19 @@ class _Statement:
     def _parent_join(self, number: int, check: ParentCheck) -> str:
         parts = [f"select cast(null as {self._dialect.text}) as _key where 1 = 0"]
         for parent in check.parents:
-            since = self._comparison.rekeyed_parents.get(parent)
-            if parent in self._comparison.known_parents:
+            column = parent.state_column
+            key = f"cast({self._dialect.quote(column)} as {self._dialect.text})" if column else "_key"
+            since = None if column else self._comparison.rekeyed_parents.get(parent.sync)
+            if parent.sync in self._comparison.known_parents and parent not in self._comparison.untold:
                 told = f" and coalesce(_mapping, 0) >= {since}" if since else ""
-                parts.append(f"select _key from {self._tables.snapshot(parent)} where {EXISTS}{told}")
-            if parent in self._comparison.planned_parents:
-                sent = "in ('insert', 'update')" if since else "= 'insert'"
-                parts.append(f"select _key from {self._tables.plan(parent)} where _operation {sent}")
+                parts.append(
+                    f"select {key} as _key from {self._tables.snapshot(parent.sync)} where {EXISTS}{told}"
+                )
+            if parent.sync in self._comparison.planned_parents:
+                sent = "in ('insert', 'update')" if since or column else "= 'insert'"
+                parts.append(
+                    f"select {key} as _key from {self._tables.plan(parent.sync)} where _operation {sent}"
+                )
         keys = f"select distinct _key from ({' union all '.join(parts)}) k{number}"
         value = self._bound.value_name(check.state_column)
         return f"\n  left join ({keys}) p{number} on p{number}._key = p.{value}"
@@ -294,10 +307,14 @@ class _Suspicion(_Statement):
         )
 
     def _source(self) -> str:
-        fingerprints = self._fingerprints(self._value)
-        return self._of_model(
-            [f"{model_key(self._bound, self._dialect)} as _key", "1 as _here", *fingerprints]
-        )
+        columns = [f"{model_key(self._bound, self._dialect)} as _key", "1 as _here"]
+        columns += self._fingerprints(self._value)
+        columns += [f"case when {test} then 1 end as {name}" for name, test in self._unfit_columns().items()]
+        return self._of_model(columns)
+
+    def _unfit_columns(self) -> dict[str, str]:
+        conditions = super()._unfit_columns().values()
+        return {"_unfit": " or ".join(conditions)} if conditions else {}
 
     def _held(self) -> str:
         columns = ["s._key", "s._state", "s._mapping"]

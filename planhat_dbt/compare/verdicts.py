@@ -128,7 +128,7 @@ class Verdicts:
             Reason(
                 f"p{i}._key is null and p.{self._bound.value_name(c.state_column)} is not null",
                 "parent_missing",
-                f"{c.target}: {' or '.join(c.parents)} has not brought this {c.object} to Planhat yet",
+                f"{c.target}: {' or '.join(p.sync for p in c.parents)} has not brought this {c.object} to Planhat yet",
             )
             for i, c in enumerate(self._comparison.checks)
         ]

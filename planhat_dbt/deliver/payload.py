@@ -38,6 +38,11 @@ class RefusedRow(NamedTuple):
     message: str
 
 
+def row_number(row: Row) -> int:
+    """The number in the plan of a row as `PayloadWriter.select` gives it."""
+    return int(row[_ROW])
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The rows that are meant to travel in one call, encoded, and those that cannot."""

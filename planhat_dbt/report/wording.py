@@ -48,6 +48,9 @@ _NOTES: Final = {
         "changed after it was created, and left alone (mode insert)",
         "changed after they were created, and left alone (mode insert)",
     ),
+    "taken_over": _with(
+        "that left the model is", "that left the model are", "not removed: another row has the record by now"
+    ),
     "before_lookback": _with("is", "are", "older than the lookback, and not looked at"),
     "forgotten": _with(
         "is",

@@ -24,7 +24,7 @@ from planhat_dbt.declaration import missing_columns
 from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.declaration.types import CompanyRef, Fault, Sync
 from planhat_dbt.errors import FailedError, UsageError
-from planhat_dbt.parents import ParentCheck, parent_checks
+from planhat_dbt.parents import ParentCheck, ParentKey, parent_checks
 from planhat_dbt.plan import (
     NOTED_CODES,
     READ_BACK_CODES,
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 
 _SUSPECTS: Final = "planhat_suspects"
+_NO_SUSPECTS: Final = "(select '' as _key where 1 = 0)"
+"""Seen to be empty before anything is read: a model that is a view is not computed for it."""
 _FEW: Final = 0.5
 """Part of a snapshot table's rows: where more may differ, to pick them out costs more than to look at all."""
 
@@ -271,6 +273,7 @@ def compare(
         has_waiting=not context.overrides.retry_rejected and _any_waits(session, tables, sync.name, number),
         known_parents=ready.known_parents,
         planned_parents=planned_parents or frozenset(),
+        untold=_untold(session, tables, checks),
         rekeyed_parents=_rekeyed_parents(session, tables, checks),
         former=former_keys(session, tables, sync.name),
         horizon=horizon(session, tables, bound, now),
@@ -294,8 +297,9 @@ def _suspects(session: Session, tables: StateTables, comparison: Comparison) -> 
     if query is None or not (held := _size(session, snapshot)):
         return None
     session.scratch(_SUSPECTS, query)
-    if _size(session, _SUSPECTS) <= held * _FEW:
-        return _SUSPECTS
+    found = _size(session, _SUSPECTS)
+    if found <= held * _FEW:
+        return _SUSPECTS if found else _NO_SUSPECTS
     session.scratch(_SUSPECTS, "select 1 as _nothing where 1 = 0")  # the full comparison wants the memory
     return None
 
@@ -304,11 +308,21 @@ def _size(session: Session, table: str) -> int:
     return int(session.rows(f"select count(*) from {table}")[0][0])
 
 
+def _untold(session: Session, tables: StateTables, checks: tuple[ParentCheck, ...]) -> frozenset[ParentKey]:
+    """Mapped keys of parents whose snapshot tables have no column for them."""
+    mapped = {parent for check in checks for parent in check.parents if parent.state_column}
+    present = {
+        sync: {c.name.lower() for c in session.columns(tables.snapshot(sync)) or ()}
+        for sync in sorted({parent.sync for parent in mapped})
+    }
+    return frozenset(p for p in mapped if p.state_column.lower() not in present[p.sync])
+
+
 def _rekeyed_parents(
     session: Session, tables: StateTables, checks: tuple[ParentCheck, ...]
 ) -> dict[str, int]:
     """Parents that Planhat may not know by their present key yet."""
-    parents = {parent for check in checks for parent in check.parents}
+    parents = {parent.sync for check in checks for parent in check.parents}
     mappings = {parent: read_mapping(session, tables, parent) for parent in sorted(parents)}
     return {parent: m.key_since for parent, m in mappings.items() if m and m.key_since > 1}
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.deliver.breaker import Breaker
-from planhat_dbt.deliver.payload import Batch, PayloadWriter
+from planhat_dbt.deliver.payload import Batch, PayloadWriter, row_number
 from planhat_dbt.deliver.written import operations_of
 from planhat_dbt.errors import PlanhatDbtError, RefusedError
 from planhat_dbt.plan import Operation
@@ -23,11 +23,12 @@ from planhat_dbt.planhat import AccessDeniedError, CallError
 from planhat_dbt.result import Counts
 from planhat_dbt.run.phases import Phase, change_phases, creates, removal_phases
 from planhat_dbt.run.recovery_step import keep_learnt, record_window
+from planhat_dbt.state import takeovers
 from planhat_dbt.state.journal import Window
 from planhat_dbt.state.recovery import Learnt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from planhat_dbt.deliver.written import SentRow, WrittenForm
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 WINDOW_BYTES: Final = 16 * 1024 * 1024
 """Encoded rows of a window; it ends early where rows are wide. Two are held at a time."""
 _FETCH: Final = 2000
+_NAMED: Final = 500
+"""Rows that a statement names one by one: to look through a long list costs more than to fetch what lies between."""
 
 _COUNTED: Final = {
     Operation.INSERT: "inserted",
@@ -103,6 +106,22 @@ def deliver_removals(desk: Desk, compared: Compared, listener: Listener) -> Deli
     """Send clears and deletes of one sync."""
     breaker = _breaker(desk)
     return _Deliverer(desk, compared, listener, breaker).run(removal_phases(desk, compared, breaker))
+
+
+def leave_taken_over(desk: Desk, compared: Compared) -> dict[Operation, int]:
+    """Take removals out of the plan whose records other rows have by now; their batches stay, with fewer rows or none.
+
+    Returns:
+        Operation → rows.
+    """
+    sync, tables = compared.sync.name, desk.tables
+    with desk.context.warehouse.open() as session:
+        found = takeovers.find_taken_over(session, tables, sync)
+        if found:
+            with session.transaction():
+                desk.lease.renew(session)
+                takeovers.leave_taken_over(session, tables, desk.journal, sync)
+    return found
 
 
 def hold_removals(desk: Desk, compared: Compared, reason: str) -> Counts:
@@ -275,13 +294,14 @@ class _Deliverer:
         found: defaultdict[int, list[Row]] = defaultdict(list)
         for number, rows in groupby(self._stream(session, written.select, part.where), itemgetter(0)):
             found[number] += rows
-        odd = [
+        odd = {
             written.row_number(row) for rows in found.values() for row in rows if not written.is_plain(row)
-        ]
+        }
         rest: dict[int, Batch] = {}
         if odd:
-            where = f"{part.where} and p._row in ({_listed(odd)})"
-            rest = {b.number: b for b in self._writer.batches(self._fetch(session, where))}
+            where = f"{part.where} and {_named(odd)}"
+            fetched = (row for row in self._fetch(session, where) if row_number(row) in odd)
+            rest = {b.number: b for b in self._writer.batches(fetched)}
         return [_batch(written, number, found[number], rest.get(number)) for number in sorted(found)]
 
     def _fetch(self, session: Session, where: str) -> Iterator[Row]:
@@ -299,9 +319,11 @@ class _Deliverer:
         """Send records that somebody deleted in Planhat once more, whole: a part must not stand alone (DESIGN §5)."""
         if not flight.again:
             return
+        again = set(flight.again)
         with self._desk.context.warehouse.open() as session:
-            where = f"p._row in ({_listed(flight.again)})"
-            batches = self._writer.batches(self._fetch(session, where), whole=True)
+            where = f"{flight.window.where} and {_named(flight.again)}"
+            rows = (row for row in self._fetch(session, where) if row_number(row) in again)
+            batches = self._writer.batches(rows, whole=True)
             if manner_of(self._compared.sync).creates is Creates.SINGLY:
                 courier = creates(self._desk, self._compared, self._breaker)
                 with (
@@ -352,8 +374,11 @@ def _batch(form: WrittenForm, number: int, rows: list[Row], rest: Batch | None) 
     return Batch(number, written) if rest is None else Batch(number, (*written, *rest.rows), rest.refused)
 
 
-def _listed(rows: Sequence[int]) -> str:
-    return ", ".join(map(str, rows))
+def _named(rows: Collection[int]) -> str:
+    """A condition that holds for these plan rows `p`, and where they are many, for all between them."""
+    if len(rows) <= _NAMED:
+        return f"p._row in ({', '.join(map(str, rows))})"
+    return f"p._row between {min(rows)} and {max(rows)}"
 
 
 def _merged(first: BatchOutcome, second: BatchOutcome) -> BatchOutcome:

@@ -38,7 +38,13 @@ from planhat_dbt.run.compare_step import (
     take_along,
 )
 from planhat_dbt.run.custom_step import wants_types, with_types
-from planhat_dbt.run.deliver_step import Delivery, deliver_changes, deliver_removals, hold_removals
+from planhat_dbt.run.deliver_step import (
+    Delivery,
+    deliver_changes,
+    deliver_removals,
+    hold_removals,
+    leave_taken_over,
+)
 from planhat_dbt.run.desk import Desk
 from planhat_dbt.run.heartbeat import Heartbeat
 from planhat_dbt.run.ledger import Entry
@@ -434,7 +440,12 @@ class Run:
 
     def _removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
         entry.removals_begun = True
-        return self._take_in(entry, deliver_removals, desk)
+        assert entry.compared is not None  # noqa: S101 - `removals_left` looked
+        taken_over = leave_taken_over(desk, entry.compared)
+        stopped_by = self._take_in(entry, deliver_removals, desk)
+        if taken_over:
+            entry.compared = replace(entry.compared, plan=entry.compared.plan.without(taken_over))
+        return stopped_by
 
     def _leave_removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
         assert entry.compared is not None  # noqa: S101 - `removals_left` looked

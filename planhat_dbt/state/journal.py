@@ -171,15 +171,20 @@ class Journal:
             )
         return lost
 
-    def plan_batches(self, session: Session, sync: str) -> None:
-        """Enter every batch of a plan as `planned`."""
+    def plan_batches(self, session: Session, sync: str, which: str = "_batch is not null") -> None:
+        """Enter the batches of a plan as `planned`: all, or those of a condition."""
         session.execute(
             f"insert into {self._tables.batches} (run_id, sync, batch, operation, {self._rows}, state)\n"
             f"select {self._literal(self._run)}, {self._literal(sync)}, _batch,\n"
             "  case when min(_operation) = max(_operation) then min(_operation) else 'upsert' end,\n"
             "  count(*), 'planned'\n"
-            f"from {self._tables.plan(sync)} where _batch is not null group by _batch"
+            f"from {self._tables.plan(sync)} where {which} group by _batch"
         )
+
+    def plan_batches_anew(self, session: Session, sync: str, numbers: str) -> None:
+        """Enter batches again whose rows were taken out of the plan; `numbers` is a query; inside a transaction."""
+        session.execute(f"delete from {self._tables.batches} where {self._of(sync)} and batch in ({numbers})")
+        self.plan_batches(session, sync, f"_batch in ({numbers})")
 
     def mark_sending(self, session: Session, sync: str, window: Window) -> None:
         """Say before the first call that these batches may reach Planhat from now on."""
@@ -253,13 +258,17 @@ class Journal:
         """
         rows = ", ".join(map(str, again)) or "-1"
         accepted = _Told(window, ids=False, exceptions=exceptions).accepted(self._tables.plan(sync))
-        gone = f"select p._key {accepted} and (p._operation = 'delete' or p._row in ({rows}))"
+        gone = f"{accepted} and (p._operation = 'delete' or p._row in ({rows}))"
+        dialect = self._tables.dialect
         for child in children:
             self.disturbed.add(child.sync)
-            column = self._tables.dialect.quote(child.state_column)
+            column = dialect.quote(child.state_column)
+            key = f"p.{child.parent_column}"
+            if not child.parent_column.startswith("_"):
+                key = f"cast(p.{dialect.quote(child.parent_column)} as {dialect.text})"
             session.execute(
                 f"update {self._tables.snapshot(child.sync)} set _state = 'deleted', _planhat_id = null "
-                f"where _state <> 'deleted' and {column} in ({gone})"
+                f"where _state <> 'deleted' and {column} in (select {key} {gone})"
             )
 
     def make_inserts(self, session: Session, sync: str, rows: Sequence[int]) -> None:

@@ -29,8 +29,8 @@ from planhat_dbt.warehouse.profile import UNPROVEN
 
 Values = Sequence[object]
 DATABASE = "shop"
-NOTED = ("existing", "changed_after_insert")
-"""Codes of rows that mode insert leaves alone."""
+NOTED = ("existing", "changed_after_insert", "taken_over")
+"""Codes of rows that are left alone."""
 QUICK = {"max_wait": 4, "duckdb_lock_wait": 5, "read_timeout": 5}
 """Settings under which a fault costs a test seconds, not minutes."""
 

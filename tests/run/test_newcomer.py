@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from harness import Project
 
 from planhat_dbt.sandbox import Fault, FaultKind
-from run.shop import add_companies, add_endusers, company, enduser, mirrors, seed_company
+from run.shop import COMPANIES, add_companies, add_endusers, company, enduser, mirrors, seed_company
 from run.test_events import METRIC_BLOCK, METRICS, metric, points
 
 PEOPLE = [enduser(i, account=f"c-{1 + i % 5}") for i in range(1, 11)]
@@ -15,8 +18,19 @@ def people(project: Project) -> int:
     return len(project.sandbox.tenant.records("endusers"))
 
 
-def test_children_that_planhat_deletes_with_a_company_come_back_with_it(project: Project) -> None:
-    add_companies(project, 5, on_removed="delete")
+BY_OWN_KEY: dict[str, Any] = {}
+BY_ANOTHER_KEY: dict[str, Any] = {
+    "match": {"sourceId": "name"},
+    "fields": {"externalId": "id", "name": "name", "phase": "phase", "custom": {"Seats": "seats"}},
+}
+BY_ID = {"companyId": {"company": "account", "by": "_id"}, "email": "email"}
+
+
+@pytest.mark.parametrize("declared", [BY_OWN_KEY, BY_ANOTHER_KEY], ids=["own key", "another key"])
+def test_children_that_planhat_deletes_with_a_company_come_back_with_it(
+    project: Project, declared: dict[str, Any]
+) -> None:
+    add_companies(project, 5, on_removed="delete", **declared)
     add_endusers(project, PEOPLE)
     project.sync()
     assert people(project) == 10
@@ -31,6 +45,32 @@ def test_children_that_planhat_deletes_with_a_company_come_back_with_it(project:
     assert project.sync().counts("endusers") == {"inserted": 2}
     assert people(project) == 10
     assert mirrors(project)
+    project.quiet()
+
+
+def test_children_named_by_id_are_known_to_be_gone(project: Project) -> None:
+    add_companies(project, 2, on_removed="delete")
+    project.sync()
+    ids = project.snapshot("companies", "_planhat_id")
+    people = [enduser(i, account=ids[f"c-{i}"]) for i in (1, 2)]
+    add_endusers(project, people, fields=BY_ID)
+    project.sync()
+    project.replace("companies", [company(1)])
+    project.sync()
+    assert project.snapshot("endusers") == {"u-1": "synced", "u-2": "deleted"}
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_children_wait_for_a_company_by_a_key_that_is_mapped(project: Project, mapped: bool) -> None:
+    fields = {k: v for k, v in BY_ANOTHER_KEY["fields"].items() if mapped or k != "externalId"}
+    add_companies(project, 1, **{**BY_ANOTHER_KEY, "fields": fields})
+    project.sync()
+    project.declare("companies", {**COMPANIES, **BY_ANOTHER_KEY})
+    add_endusers(project, [enduser(1), enduser(2, account="c-2")])
+    outcome = project.sync("--select", "endusers")
+    assert outcome.counts("endusers") == ({"inserted": 1, "held": 1} if mapped else {"held": 2})
+    project.insert("companies", [company(2)])
+    assert project.sync().counts("endusers") == {"inserted": 1 if mapped else 2}
     project.quiet()
 
 

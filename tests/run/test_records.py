@@ -7,6 +7,7 @@ from harness import Project, Row
 
 from run.cases import CASES, FIRST_KEYS, LAST_KEYS
 from run.records import Case, load_together
+from run.shop import add_companies, company, mirrors
 
 together = pytest.mark.parametrize("cases", [FIRST_KEYS, LAST_KEYS], ids=["first keys", "last keys"])
 
@@ -115,3 +116,33 @@ def test_records_deleted_in_planhat_are_sent_whole_again(cases: tuple[Case, ...]
     project.sync()
     for case in cases:
         assert case.stored(project) == {case.key(i): case.record(project, i) for i in range(1, 6)}, case
+
+
+MANY = 1100
+"""More rows than a statement names one by one."""
+
+
+def test_many_rows_that_the_warehouse_does_not_write(project: Project) -> None:
+    block = {
+        "object": "company",
+        "match": {"externalId": "id"},
+        "fields": {"name": "name", "custom": {"Big": "big"}},
+    }
+    rows = [(f"c-{i}", f"Company {i}", i if i % 10 == 0 else 2**53 + i) for i in range(MANY)]
+    project.model("companies", block, {"id": "varchar", "name": "varchar", "big": "bigint"}, rows)
+    assert project.sync().counts("companies") == {"inserted": MANY}
+    stored = {r["externalId"]: r["custom"]["Big"] for r in project.sandbox.tenant.records("companies")}
+    # No double holds the larger ones: they travel as text.
+    assert stored == {key: big if big <= 2**53 else str(big) for key, _, big in rows}
+    project.quiet()
+
+
+def test_many_records_deleted_in_planhat_are_sent_whole_again(project: Project) -> None:
+    add_companies(project, MANY)
+    project.sync()
+    for record in project.sandbox.tenant.records("companies")[1:]:
+        project.sandbox.tenant.remove("companies", record["_id"])
+    project.replace("companies", [company(i, seats=i + 1) for i in range(1, MANY + 1)])
+    assert project.sync(legal=False).counts("companies") == {"updated": MANY}
+    assert mirrors(project)
+    project.quiet()

@@ -109,6 +109,24 @@ def test_values_that_cannot_be_sent_reject_their_row_alone(project: Project) -> 
     project.quiet()
 
 
+@pytest.mark.parametrize("nulls", ["clear", "skip"])
+def test_a_value_that_cannot_be_sent_is_told_even_if_nothing_else_changed(
+    project: Project, nulls: str
+) -> None:
+    block = {**WIDE, "nulls": nulls}
+    rows = [tuple({**GOOD, "id": key}.values()) for key in ("same", "odd")]
+    project.model("wide", block, COLUMNS, rows)
+    project.sync()
+    project.replace("wide", [rows[0], tuple({**GOOD, "id": "odd", "raw": b"\x00"}.values())])
+    for _ in range(2):
+        assert project.sync(code=1).counts("wide") == {"rejected": 1}
+        assert project.failures() == {"odd": ("rejected", "bad_value")}
+    project.replace("wide", rows)
+    project.sync()
+    assert project.failures() == {}
+    project.quiet()
+
+
 @pytest.mark.parametrize(
     ("rows", "failures"),
     [
