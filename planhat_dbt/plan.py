@@ -35,7 +35,9 @@ WAITING: Final = "waiting"
 READ_BACK_CODES: Final = frozenset(("found", "sent_again"))
 """What became of rows of unknown outcome that Planhat was asked for: told, and no part of the plan's sums."""
 
-HELD_CODES: Final = frozenset(("parent_missing", "lookup_missing", "no_match", "no_id", "not_sent"))
+HELD_CODES: Final = frozenset(
+    ("parent_missing", "lookup_missing", "no_match", "no_id", "same_record", "not_sent")
+)
 """Reasons to wait; the next run tries again."""
 
 

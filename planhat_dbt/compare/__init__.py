@@ -20,6 +20,7 @@ from planhat_dbt.compare.numbering import (
 )
 from planhat_dbt.compare.searches import Search, in_need_of_lookup, people_searches, record_searches
 from planhat_dbt.compare.settle import settled_plan
+from planhat_dbt.compare.shared_records import find_shared, plan_apart
 from planhat_dbt.compare.statement import create_plan, drop_plan, find_suspects
 
 __all__ = [
@@ -32,10 +33,12 @@ __all__ = [
     "Search",
     "create_plan",
     "drop_plan",
+    "find_shared",
     "find_suspects",
     "former_searches",
     "in_need_of_lookup",
     "people_searches",
+    "plan_apart",
     "record_searches",
     "settled_plan",
 ]

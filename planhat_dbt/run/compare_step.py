@@ -17,8 +17,10 @@ from planhat_dbt.compare import (
     Comparison,
     create_plan,
     drop_plan,
+    find_shared,
     find_suspects,
     in_need_of_lookup,
+    plan_apart,
 )
 from planhat_dbt.declaration import missing_columns
 from planhat_dbt.declaration.manner import manner_of
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 
 
 _SUSPECTS: Final = "planhat_suspects"
+_APART: Final = "planhat_apart"
 _NO_SUSPECTS: Final = "(select '' as _key where 1 = 0)"
 """Seen to be empty before anything is read: a model that is a view is not computed for it."""
 _FEW: Final = 0.5
@@ -282,12 +285,24 @@ def compare(
     session.execute(create_plan(tables, comparison, among=_suspects(session, tables, comparison)))
     session.index(tables.plan(sync.name), *INDEXED)
     plan, had_prior = _count(session, tables, comparison, single_creates=comparison.single_creates)
+    if plan.count(Operation.UPDATE) > 1 and session.rows(find_shared(tables, sync.name)):
+        _set_apart(session, tables, comparison)
+        plan, had_prior = _count(session, tables, comparison, single_creates=comparison.single_creates)
     if plan.unknown and reads_back(sync, context.settings):
         plan = replace(plan, to_read_back=Doubts(tables, bound).count(session))
     if samples:
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
     return Compared(bound, mapping, comparison, plan, had_prior, sent_as=bound)
+
+
+def _set_apart(session: Session, tables: StateTables, comparison: Comparison) -> None:
+    """Leave one update of each record in the plan."""
+    sync = comparison.bound.name
+    session.scratch(_APART, plan_apart(tables, comparison))
+    session.execute(drop_plan(tables, sync))
+    session.execute(f"create table {tables.plan(sync)} as select * from {_APART}")
+    session.index(tables.plan(sync), *INDEXED)
 
 
 def _suspects(session: Session, tables: StateTables, comparison: Comparison) -> str | None:

@@ -106,3 +106,22 @@ def test_a_key_that_comes_back_is_a_new_row(project: Project) -> None:
     project.sync()
     assert stored(project) == {"a-1": "Acme of old", "a-2": "Acme"}
     project.quiet()
+
+
+def test_two_rows_of_one_record_never_travel_together(project: Project) -> None:
+    others = [(f"b-{i}", f"Beta {i}", f"x-{i}") for i in range(3)]
+    companies(project, ("a-1", "Acme", "crm-7"), *others)
+    project.sync()
+    project.insert("companies", [("a-2", "Acme", "crm-7")])
+    project.build()
+    project.sync()
+    project.replace("companies", [("a-1", "Old", "crm-7"), ("a-2", "New", "crm-7"), *others])
+    project.build()
+    outcome = project.sync()
+    assert outcome.counts("companies") == {"updated": 1, "held": 1}
+    ((key, told),) = project.failures().items()
+    assert told == ("held", "same_record")
+    assert project.sync().counts("companies") == {"updated": 1}
+    assert project.failures() == {}
+    assert {"Old": "a-1", "New": "a-2"}[str(stored(project)["a-2"])] == key
+    project.quiet()
