@@ -28,7 +28,9 @@ class Gate:
     """What dbt's results say of the project as a whole."""
 
     results: RunResults | None
-    """None: there are none that count, every sync runs ungated."""
+    """None: there are none that prove anything."""
+    older: RunResults | None = None
+    """Those written before the manifest: they prove no success, but what failed then was not built since."""
     notice: str = ""
     """What is worth saying once: why syncs run ungated, or that no test was run."""
     refusal: str = ""
@@ -58,7 +60,9 @@ def open_gate(
         built_for: The target that dbt was last run for; empty: not known.
     """
     if results is None:
-        return Gate(None, notice="no run_results.json: syncs run without looking at dbt's tests")
+        return Gate(
+            None, notice="no run_results.json: syncs run without looking at dbt's tests; run `dbt build`"
+        )
     if results.empty or results.sample:
         flag = "--empty" if results.empty else "--sample"
         return Gate(
@@ -80,11 +84,23 @@ def open_gate(
             hint="Run `dbt build` in this project, then this again; see that --target-path is this project's.",
         )
     if results.generated_at and manifest.generated_at and _older(results, manifest):
-        return Gate(
-            None,
-            notice="run_results.json is older than manifest.json: syncs run without looking at dbt's tests",
-        )
+        return _older_gate(results)
     return Gate(results, notice=_untested(results, manifest))
+
+
+def _older_gate(results: RunResults) -> Gate:
+    told, ungated = "run_results.json is older than manifest.json", "syncs run without looking at dbt's tests"
+    if not _tells_of_a_build(results):
+        return Gate(None, notice=f"{told}: {ungated}; run `dbt build`")
+    return Gate(
+        None,
+        results,
+        f"{told}: what failed in it stays gated, other {ungated}; to test anew, run `dbt build`",
+    )
+
+
+def _tells_of_a_build(results: RunResults) -> bool:
+    return not results.command or results.command in BUILDING or results.command == _TESTED_ONLY
 
 
 def _foreign(results: RunResults, manifest: Manifest) -> bool:
@@ -110,29 +126,34 @@ def _older(results: RunResults, manifest: Manifest) -> bool:
 
 def check_gate(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
     """Say why a sync may not run; None: it may."""
+    if gate.older:
+        return _failed(sync, manifest, gate.older)
     results = gate.results
     if results is None:
         return None
-    if results.command and results.command not in BUILDING and results.command != _TESTED_ONLY:
+    if not _tells_of_a_build(results):
         return Closed(f"`dbt {results.command}` built nothing; {_AGAIN}")
-    tests = _own_tests(sync, manifest)
-    tested = [unique_id for unique_id in tests if unique_id in results.results]
-    closed = _not_built(sync, results, tested=bool(tested), testable=bool(tests))
-    if closed or sync.tests is Tests.IGNORE:
-        return closed
-    failed = _failed_tests(sync, manifest, results)
+    return _not_built(sync, manifest, results) or _failed(sync, manifest, results)
+
+
+def _failed(sync: Sync, manifest: Manifest, results: RunResults) -> Closed | None:
+    """What the results show to have failed; what they do not mention is not judged."""
+    own = results.results.get(sync.model.unique_id)
+    if own is not None and own.status not in _BUILT:
+        command = results.command or "run"
+        return Closed(f"model {sync.model.name} ended with status {own.status!r} in the last dbt {command}")
+    failed = "" if sync.tests is Tests.IGNORE else _failed_tests(sync, manifest, results)
     return Closed(failed) if failed else None
 
 
-def _not_built(sync: Sync, results: RunResults, *, tested: bool, testable: bool) -> Closed | None:
+def _not_built(sync: Sync, manifest: Manifest, results: RunResults) -> Closed | None:
+    if sync.model.unique_id in results.results:
+        return None
+    tests = _own_tests(sync, manifest)
+    tested = any(unique_id in results.results for unique_id in tests)
     name, command = sync.model.name, results.command or "run"
-    own = results.results.get(sync.model.unique_id)
-    if own is not None:
-        if own.status in _BUILT:
-            return None
-        return Closed(f"model {name} ended with status {own.status!r} in the last dbt {command}")
     if results.command == _TESTED_ONLY:
-        if tested or not testable or sync.tests is Tests.IGNORE:
+        if tested or not tests or sync.tests is Tests.IGNORE:
             return None
         return Closed(f"model {name} was not tested by the last dbt test", not_due=results.selected)
     if results.retried:

@@ -65,15 +65,14 @@ def check_results(
     if gate.refusal:
         found.fail("run results", gate.refusal, gate.hint, 3)
         return
-    if results is None or gate.notice:
-        found.warn("run results", gate.notice, "Run `dbt build`, which tests what it builds.")
-        return
-    text = f"`dbt {results.command}`, {_age(results.generated_at)}"
+    text = f"`dbt {results.command}`, {_age(results.generated_at)}" if results else ""
     closed = [(s.name, c.reason) for s in syncs if (c := check_gate(s, manifest, gate)) and not c.not_due]
     if closed:
         names = ", ".join(name for name, _ in closed[:3]) + (", …" if len(closed) > 3 else "")
         of = f"{len(closed):,} of {counted(len(syncs), 'sync')}"
         found.warn("run results", f"{text}: {of} gated ({names})", closed[0][1])
+    elif results is None or gate.notice:
+        found.warn("run results", gate.notice, "")
     elif results.generated_at and dt.datetime.now(dt.UTC) - results.generated_at > _OLD:
         found.warn("run results", text, "A sync sends what dbt built last: run `dbt build` for newer data.")
     else:

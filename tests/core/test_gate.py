@@ -131,16 +131,72 @@ def test_without_results_syncs_run_and_say_so(sync, manifest):
     assert check_gate(sync(), manifest, gate) is None
 
 
+def older(command: str = "build", statuses: dict[str, str] | None = None, **more: Any) -> RunResults:
+    """Results of before the manifest was written, as `dbt parse` leaves them."""
+    before = {"generated_at": NOW - dt.timedelta(minutes=1), "invocation_id": "other"}
+    return results(command, statuses, **before, **more)
+
+
 @pytest.mark.parametrize(
-    ("seconds", "invocation", "ungated"), [(-60, "other", True), (60, "other", False), (-60, "inv", False)]
+    ("seconds", "invocation", "is_older"), [(-60, "other", True), (60, "other", False), (-60, "inv", False)]
 )
-def test_results_older_than_the_manifest_do_not_count(sync, manifest, seconds, invocation, ungated):
-    found = results(
-        statuses={OWN: "error"}, generated_at=NOW + dt.timedelta(seconds=seconds), invocation_id=invocation
+def test_results_older_than_the_manifest_prove_no_success(manifest, seconds, invocation, is_older):
+    at = NOW + dt.timedelta(seconds=seconds)
+    gate = open_gate(manifest, results(generated_at=at, invocation_id=invocation))
+    assert (
+        (gate.results is None) == bool(gate.older) == ("older than manifest.json" in gate.notice) == is_older
     )
+    assert not is_older or "run `dbt build`" in gate.notice
+
+
+@pytest.mark.parametrize(
+    ("statuses", "tests", "reason"),
+    [
+        ({}, "error", ""),
+        ({OWN: ""}, "error", ""),
+        ({OWN: "", "test.shop.own": "pass"}, "error", ""),
+        ({OWN: "error"}, "error", "model c ended with status 'error' in the last dbt build"),
+        ({OWN: "skipped"}, "ignore", "model c ended with status 'skipped' in the last dbt build"),
+        ({"test.shop.own": "fail"}, "error", "dbt tests did not pass: own (fail)"),
+        ({OWN: "", "test.shop.own": "fail"}, "error", "dbt tests did not pass: own (fail)"),
+        ({"test.shop.own": "fail"}, "ignore", ""),
+        ({"test.shop.own": "warn"}, "error", ""),
+        ({"test.shop.own": "warn"}, "warn", "dbt tests did not pass: own (warn)"),
+        ({"test.shop.parent": "fail"}, "error", "dbt tests did not pass: parent (fail)"),
+        ({"test.shop.unrelated": "fail"}, "error", ""),
+        ({"test.shop.gone": "fail", "model.shop.gone": "error"}, "error", ""),
+    ],
+)
+def test_what_older_results_show_to_have_failed_is_gated(sync, manifest, statuses, tests, reason):
+    """No dbt command has built anything since: it would have written results of its own (decision 46)."""
+    assert gated(sync(tests=tests), manifest, older(statuses=statuses)) == reason
+
+
+@pytest.mark.parametrize("command", ["run", "test", "retry", "seed", "snapshot", ""])
+def test_older_results_of_all_that_builds_or_tests_gate(sync, manifest, command):
+    assert gated(sync(), manifest, older(command, {"test.shop.own": "fail"}))
+
+
+@pytest.mark.parametrize("more", [{}, {"selected": True}, {"retried": True}])
+def test_what_older_results_do_not_mention_goes(sync, manifest, more):
+    found = older(statuses={OWN: "", UP: "", "test.shop.unrelated": "fail"}, **more)
+    assert gated(sync(), manifest, found) == ""
+
+
+@pytest.mark.parametrize("command", ["compile", "generate", "parse", "list"])
+def test_older_results_of_no_build_gate_nothing(sync, manifest, command):
+    found = older(command, {OWN: "error", "test.shop.own": "fail"})
     gate = open_gate(manifest, found)
-    assert (gate.results is None) == bool(gate.notice) == ungated
-    assert (check_gate(sync(), manifest, gate) is None) == ungated
+    assert gate.older is None
+    assert "older than manifest.json" in gate.notice
+    assert gated(sync(), manifest, found) == ""
+
+
+def test_older_results_are_refused_as_others_are(manifest):
+    assert "--empty" in open_gate(manifest, older(empty=True)).refusal
+    foreign = older(statuses={OWN: "", UP: "", "model.other.x": "error"})
+    assert "another project" in open_gate(manifest, foreign).refusal
+    assert open_gate(manifest, older(), target="prod", built_for="dev").refusal
 
 
 @pytest.mark.parametrize("flag", ["empty", "sample"])

@@ -58,6 +58,10 @@ def test_a_failing_test_gates_its_sync_alone(tmp_path: Path, planhat_sandbox: Sa
     assert status["planhat_companies"] in ("success", "partial")
     assert planhat_sandbox.tenant.records("companies")
     assert planhat_sandbox.tenant.records("assets") == []
+    assert run_dbt("parse", "--quiet", cwd=project, env=environ).returncode == 0
+    code, status = run(*sync)
+    assert (code, status["planhat_assets"]) == (3, "gated"), "a newer manifest makes no test pass"
+    assert planhat_sandbox.tenant.records("assets") == []
     broken.unlink()
     assert build("--select", "planhat_assets") == 0
     code, status = run(*sync)

@@ -10,7 +10,7 @@ import pytest
 from harness import Project
 from harness.artifacts import TestNode
 
-from run.shop import add_companies, mirrors
+from run.shop import add_companies, add_endusers, enduser, mirrors
 
 
 @pytest.mark.parametrize(
@@ -211,9 +211,8 @@ def test_without_run_results_syncs_run_and_say_so(project: Project) -> None:
     assert "run_results.json" in outcome.err
 
 
-def test_run_results_older_than_the_manifest_are_not_looked_at(project: Project) -> None:
-    add_companies(project, 2)
-    project.build(statuses={"companies": "error"})
+def parse(project: Project) -> None:
+    """Write the manifest anew and leave the results alone, as `dbt parse` and `dbt ls` do."""
     path = project.target / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     later = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)
@@ -222,9 +221,29 @@ def test_run_results_older_than_the_manifest_are_not_looked_at(project: Project)
         "generated_at": later.isoformat().replace("+00:00", "Z"),
     }
     path.write_text(json.dumps(manifest), encoding="utf-8")
-    outcome = project.sync()
+
+
+def test_results_older_than_the_manifest_gate_what_failed_and_nothing_else(project: Project) -> None:
+    add_companies(project, 2)
+    add_endusers(project, [enduser(1)])
+    failed = [TestNode("unique", "endusers", "fail")]
+    project.build(tests=failed)
+    parse(project)
+    outcome = project.sync(code=3)
     assert outcome.status("companies") == "success"
+    assert outcome.status("endusers") == "gated"
+    assert "dbt tests did not pass: unique (fail)" in outcome.out
     assert "older" in outcome.err
+    assert "run `dbt build`" in outcome.err
+    found = json.loads(project.cli("doctor", "--output", "json").out)["findings"]
+    (told,) = [f["text"] for f in found if f["check"] == "run results"]
+    assert "1 of 2 syncs gated (endusers)" in told
+    project.build(statuses={"companies": "error"}, tests=failed)
+    parse(project)
+    assert project.sync(code=3).status("companies") == "gated"
+    project.build()
+    parse(project)
+    assert project.sync().counts("endusers") == {"inserted": 1}
 
 
 @pytest.mark.parametrize("variable", ["PLANHAT_TENANT_UUID", "PLANHAT_API_URL"])
