@@ -26,6 +26,8 @@ class Refusal:
     reason: str
     keys: tuple[str, ...] = ()
     """A few of the rows it is about."""
+    condition: str = "If this is right"
+    """When it may be allowed."""
 
     @property
     def allow_option(self) -> str:
@@ -34,19 +36,51 @@ class Refusal:
 
     def __str__(self) -> str:
         keys = f" Among them: {', '.join(repr(k)[1:-1][:60] for k in self.keys)}." if self.keys else ""
-        allow = f"If this is right, allow it once: planhat-dbt sync {self.allow_option}"
+        allow = f"{self.condition}, allow it once: planhat-dbt sync {self.allow_option}"
         return f"{self.reason}{keys} Nothing was sent. {allow}"
 
 
 def check_plan(
-    sync: Sync, plan: SyncPlan, *, allow_removals: bool = False, allow_changes: bool = False
+    sync: Sync,
+    plan: SyncPlan,
+    *,
+    allow_removals: bool = False,
+    allow_changes: bool = False,
+    left_behind: str = "",
 ) -> Refusal | None:
-    """Measure a plan against the sync's limits; None if it may go out."""
+    """Measure a plan against the sync's limits; None if it may go out.
+
+    Args:
+        sync: The sync.
+        plan: Its plan.
+        allow_removals: Whether removals beyond the limit are allowed.
+        allow_changes: Whether changes beyond the limit are allowed.
+        left_behind: The name under which these rows seem to have been sent before.
+    """
     if not allow_removals and (refusal := _removals(sync, plan)):
         return refusal
-    if not allow_changes and (refusal := _changes(sync, plan)):
+    if not allow_changes and (refusal := _sent_before(plan, left_behind) or _changes(sync, plan)):
         return refusal
     return None
+
+
+def _sent_before(plan: SyncPlan, left_behind: str) -> Refusal | None:
+    if not left_behind or not plan.changes:
+        return None
+    reason = (
+        f"{plan.sync} has sent nothing yet. {left_behind}, which no declaration names any more, has fed {plan.object}: "
+        f"if it was renamed, all {plan.changes:,} rows would be sent a second time. To go on with its state, add "
+        f"`previous_name: {left_behind}` to the declaration of {plan.sync}."
+    )
+    return Refusal(
+        plan.sync,
+        "changes",
+        plan.changes,
+        0,
+        "nothing that was sent under another name",
+        reason,
+        condition="If Planhat has none of these rows",
+    )
 
 
 def _removals(sync: Sync, plan: SyncPlan) -> Refusal | None:

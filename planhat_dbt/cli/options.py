@@ -48,7 +48,10 @@ _OVERRIDES = (
         help="Let this sync remove more than its limit, once.",
     ),
     click.option(
-        "--allow-changes", multiple=True, metavar="SYNC", help="Let it change more than its limit, once."
+        "--allow-changes",
+        multiple=True,
+        metavar="SYNC",
+        help="Let it change more than its limit, or begin afresh beside a former sync's state, once.",
     ),
     retry_option,
     click.option("--fail-fast", is_flag=True, help="End the run at the first sync that fails."),

@@ -88,4 +88,5 @@ def _look_into_warehouse(
     warehouse = found.attempt("adapter", lambda: open_warehouse(target, settings))
     if warehouse:
         syncs = declarations.syncs if declarations else ()
-        check_warehouse(found, warehouse, settings.state_schema, syncs, endpoint)
+        all_read = declarations is not None and not declarations.errors
+        check_warehouse(found, warehouse, settings.state_schema, syncs, endpoint, all_read=all_read)

@@ -9,6 +9,7 @@ from planhat_dbt.errors import PlanhatDbtError
 from planhat_dbt.report.wording import counted
 from planhat_dbt.state.layout import StateTables, existing_tables, refuse_newer
 from planhat_dbt.state.lease import read_holder
+from planhat_dbt.state.orphans import find_orphans
 from planhat_dbt.state.tenant import refuse_foreign_state
 
 if TYPE_CHECKING:
@@ -28,9 +29,24 @@ class _TakeBackError(Exception):
 
 
 def check_warehouse(
-    found: Findings, warehouse: Warehouse, schema: str, syncs: Sequence[Sync], endpoint: Endpoint | None
+    found: Findings,
+    warehouse: Warehouse,
+    schema: str,
+    syncs: Sequence[Sync],
+    endpoint: Endpoint | None,
+    *,
+    all_read: bool,
 ) -> None:
-    """Look at everything in the warehouse that a run depends on; nothing is left behind."""
+    """Look at everything in the warehouse that a run depends on; nothing is left behind.
+
+    Args:
+        found: Where findings go.
+        warehouse: The warehouse.
+        schema: The schema of the state tables.
+        syncs: The syncs of the project.
+        endpoint: Planhat, if it is known.
+        all_read: Whether these are all; else a declaration has a fault.
+    """
     tables = StateTables(warehouse.dialect, warehouse.database, schema)
     try:
         with warehouse.open() as session:
@@ -38,6 +54,8 @@ def check_warehouse(
             _check_models(found, session, syncs)
             _check_rights(found, session, tables)
             found.attempt("state", lambda: _check_state(found, session, tables, endpoint))
+            if all_read:
+                found.attempt("former syncs", lambda: _check_former(found, session, tables, syncs))
     except PlanhatDbtError as error:
         found.fail("warehouse", error.message, error.hint, error.exit_code)
 
@@ -101,3 +119,18 @@ def _check_state(found: Findings, session: Session, tables: StateTables, endpoin
         found.attempt("tenant", lambda: refuse_foreign_state(session, tables, endpoint, syncs))
         if not found.has("tenant"):
             found.ok("tenant", f"the state belongs to {endpoint.api_host}")
+
+
+def _check_former(found: Findings, session: Session, tables: StateTables, syncs: Sequence[Sync]) -> None:
+    present = existing_tables(session, tables)
+    left = find_orphans(session, tables, syncs, present) if "meta" in present else []
+    if not left:
+        return
+    names = ", ".join(f"{o.name} ({o.object})" for o in left[:5]) + (", …" if len(left) > 5 else "")
+    first, schema = left[0].name, tables.schema
+    found.warn(
+        "former syncs",
+        f"schema {schema} holds the state of {counted(len(left), 'sync')} that the project does not declare: {names}",
+        f"If {first} was renamed, add `previous_name: {first}` to its declaration. If it is gone for good: drop table "
+        f"{schema}.snapshot__{first}; delete from {schema}.meta where setting = 'mapping:{first}'",
+    )

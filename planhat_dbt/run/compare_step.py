@@ -41,6 +41,7 @@ from planhat_dbt.settings import OnUnknown
 from planhat_dbt.state.doubts import Doubts
 from planhat_dbt.state.event_times import horizon, model_time
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
+from planhat_dbt.state.orphans import Orphan, find_orphans, is_of, orphan_of
 from planhat_dbt.state.patience import is_due_later, run_number
 from planhat_dbt.state.rekey import former_keys
 from planhat_dbt.state.rename import is_renamed, rename
@@ -74,6 +75,8 @@ class Ready:
     """Whether the mapping is one that sends all again; it is kept only when delivery begins."""
     notice: str = ""
     """What became of its state that is worth knowing."""
+    left_behind: str = ""
+    """The name under which its rows seem to have been sent before, which must not be sent twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +226,29 @@ def ensure_sync_tables(
         if f"plan__{sync.name}" in present:
             _settle(session, context, journal, sync, sync.name, present)
     known = {t.removeprefix("snapshot__") for t in present if t.startswith("snapshot__")} | set(bound)
+    orphans = find_orphans(session, tables, context.all_syncs, present)
+    models = [node.name for node in context.manifest.nodes.values()]
     ready = {}
     for name, b in bound.items():
         before = read_mapping(session, tables, name)
         mapping = ensure_snapshot(session, tables, b, present)
-        notice = _rekeyed(name, before, mapping)
+        orphan = orphan_of(session, tables, b.sync, orphans, models)
+        notice = _rekeyed(name, before, mapping) or _left_behind(name, orphan)
+        held_back = orphan is not None and manner_of(b.sync).sent_once and is_of(orphan, b.sync)
+        left_behind = orphan.name if orphan and held_back else ""
         resync = name in context.overrides.resync
-        ready[name] = Ready(b, resynced(mapping) if resync else mapping, frozenset(known), resync, notice)
+        mapping = resynced(mapping) if resync else mapping
+        ready[name] = Ready(b, mapping, frozenset(known), resync, "" if held_back else notice, left_behind)
     return ready
+
+
+def _left_behind(sync: str, orphan: Orphan | None) -> str:
+    if orphan is None:
+        return ""
+    return (
+        f"{sync} has sent nothing yet. {orphan.name}, which no declaration names any more, has fed {orphan.object}: if "
+        f"it was renamed, add `previous_name: {orphan.name}` to the declaration of {sync}, or all is sent again."
+    )
 
 
 def _rekeyed(sync: str, before: MappingRecord | None, now: MappingRecord) -> str:

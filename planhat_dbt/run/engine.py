@@ -284,6 +284,7 @@ class Run:
             compared.plan,
             allow_removals=entry.sync.name in self._context.overrides.removals,
             allow_changes=entry.sync.name in self._context.overrides.changes,
+            left_behind=entry.ready.left_behind if entry.ready else "",
         )
         if refusal:
             keys = removal_keys(session, self._tables, entry.sync.name, removals=refusal.what == "removals")

@@ -42,7 +42,7 @@ def is_renamed(
         return f"snapshot__{new}" in present and _is_half_renamed(session, tables, old, new)
     check_sync_tables(tables, old, present)
     check_sync_tables(tables, new, present)
-    if f"snapshot__{new}" in present and not _is_untouched(session, tables, new):
+    if f"snapshot__{new}" in present and not is_untouched(session, tables, new):
         raise UsageError(
             f"Sync {new} was renamed (`previous_name: {old}`), but {tables.schema} has a snapshot table of either "
             "name, and rows were sent under both. Nothing was sent or renamed.",
@@ -98,7 +98,7 @@ def _is_half_renamed(session: Session, tables: StateTables, old: str, new: str) 
     return has_old and not has_new
 
 
-def _is_untouched(session: Session, tables: StateTables, sync: str) -> bool:
+def is_untouched(session: Session, tables: StateTables, sync: str) -> bool:
     """Whether a sync was only planned so far: most notice in the plan that a `previous_name` is missing."""
     name = tables.dialect.literal(sync)
     return not any(

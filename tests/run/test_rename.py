@@ -252,6 +252,111 @@ def test_state_of_another_tenant_stays_refused(project: Project) -> None:
     project.quiet()
 
 
+# -- renamed without a word
+
+
+def sandbox_holds(project: Project) -> int:
+    return sum(len(project.sandbox.tenant.records(kind)) for kind in ("metrics", "conversations"))
+
+
+@pytest.mark.parametrize("planned", [True, False])
+@pytest.mark.parametrize("kind", ["metrics", "notes"])
+def test_events_and_notes_under_an_unknown_name_are_not_sent_again(
+    metrics: Project,  # noqa: F811
+    kind: str,
+    planned: bool,
+) -> None:
+    if kind == "notes":
+        add_notes(metrics, 2)
+    metrics.sync()
+    held = sandbox_holds(metrics)
+    model, old = ("notes", "notes") if kind == "notes" else ("usage", "usage")
+    block = metrics.models[model].block
+    metrics.declare(model, {**block, "name": "renamed"})
+    if planned:
+        outcome = metrics.cli("plan")
+        assert "renamed refused" in outcome.out
+    for _ in range(2):
+        outcome = metrics.sync(code=3)
+        assert (outcome.kinds, outcome.status("renamed")) == ([], "refused")
+        assert f"`previous_name: {old}`" in outcome.out
+        assert "--allow-changes renamed" in outcome.out
+    metrics.declare(model, {**block, "name": "renamed", "previous_name": old})
+    metrics.quiet()
+    assert sandbox_holds(metrics) == held
+
+
+@pytest.mark.parametrize("way", ["option", "drop"])
+def test_events_under_a_new_name_may_begin_afresh(metrics: Project, way: str) -> None:  # noqa: F811
+    metrics.sync()
+    metrics.declare("usage", {**METRIC_BLOCK, "name": "other"})
+    if way == "drop":
+        metrics.sql(
+            "drop table planhat_sync.snapshot__usage",
+            "delete from planhat_sync.meta where setting = 'mapping:usage'",
+        )
+    arguments = ("--allow-changes", "other") if way == "option" else ()
+    assert metrics.sync(*arguments).counts("other") == {"inserted": 3}
+    metrics.quiet()
+    metrics.insert("usage", [metric(4)])
+    assert metrics.sync().counts("other") == {"inserted": 1}, "it has state of its own now"
+
+
+def declare_another(project: Project, model: str, **more: Any) -> None:
+    project.sql(f'create table "{model}" as select * from "usage"')
+    project.declare(model, {**METRIC_BLOCK, **more})
+
+
+def test_a_new_sync_beside_one_that_is_declared_or_never_sent_goes(metrics: Project) -> None:  # noqa: F811
+    metrics.cli("plan")
+    metrics.declare("usage", {**METRIC_BLOCK, "name": "points"})
+    assert metrics.sync().counts("points") == {"inserted": 3}, "nothing was sent under the name before"
+    metrics.declare("usage", {**METRIC_BLOCK, "name": "points", "enabled": False})
+    declare_another(metrics, "more")
+    outcome = metrics.sync("--select", "more")
+    assert outcome.counts("more") == {"inserted": 3}, "a sync that is disabled is declared"
+    assert "previous_name" not in outcome.told
+
+
+def test_state_of_another_model_holds_nothing_up(metrics: Project) -> None:  # noqa: F811
+    """A model that is still there was not renamed; one that is gone may have been, which is said."""
+    metrics.sync()
+    declare_another(metrics, "more")
+    metrics.declare("usage", None)
+    assert "previous_name" not in metrics.cli("plan").told
+    del metrics.models["usage"]
+    metrics.build()
+    outcome = metrics.cli("plan")
+    assert "`previous_name: usage`" in outcome.err
+    assert "refused" not in outcome.out
+
+
+def test_records_under_an_unknown_name_are_sent_with_a_note(project: Project) -> None:
+    add_companies(project, 2)
+    project.sync()
+    project.declare("companies", {**COMPANIES, "name": "accounts"})
+    outcome = project.sync()
+    assert outcome.status("accounts") == "success"
+    assert "`previous_name: companies`" in outcome.err
+    assert len(project.sandbox.tenant.records("companies")) == 2
+    assert "previous_name" not in project.sync().told, "it has state of its own now"
+
+
+def test_the_doctor_names_state_that_no_sync_has(metrics: Project) -> None:  # noqa: F811
+    metrics.sync()
+    add_companies(metrics, 1)
+    assert "former syncs" not in metrics.cli("doctor").out
+    metrics.declare("usage", {**METRIC_BLOCK, "name": "points"})
+    found = json.loads(metrics.cli("doctor", "--output", "json").out)["findings"]
+    (former,) = [f for f in found if f["check"] == "former syncs"]
+    assert former["state"] == "warning"
+    assert "usage (metric)" in former["text"]
+    assert "`previous_name: usage`" in former["hint"]
+    assert "drop table planhat_sync.snapshot__usage" in former["hint"]
+    metrics.declare("companies", {"object": "company"})
+    assert "former syncs" not in metrics.cli("doctor").out, "what is declared is not known"
+
+
 # -- status
 
 
