@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,8 @@ _OPTIONS: Final = {
     "--vars": "vars",
 }
 """dbt's options that say which project, target and artifacts are meant; the sync takes the same."""
+_PATIENCE: Final = 5.0
+"""Seconds for dbt to end by an interrupt that it got, too, from a terminal: a second one breaks off its clearing up."""
 _TESTS_FAILED: Final = 1
 """dbt's exit code when models or tests failed; what did not fail has been built (2: nothing has)."""
 HOOK: Final = "PLANHAT_DBT_HOOK"
@@ -56,7 +59,10 @@ def build(ctx: click.Context, /, *, output: str, dbt_args: tuple[str, ...], **gi
     """
     overrides = overrides_of(given)
     started = dt.datetime.now(dt.UTC)
-    code = _run_dbt(dbt_args)
+    code, signalled = _run_dbt(dbt_args)
+    if signalled:  # dbt may have come to its end all the same
+        click.echo("Interrupted: nothing was sent.", err=True)
+        ctx.exit(code or 128 + signalled)
     if code not in (0, _TESTS_FAILED):
         click.echo(f"dbt ended with exit code {code}: nothing was sent.", err=True)
         ctx.exit(code)
@@ -85,26 +91,36 @@ def dbt_command(arguments: Sequence[str]) -> list[str]:
     return [dbt, *([] if named else ["build"]), *arguments]
 
 
-def _run_dbt(arguments: Sequence[str]) -> int:
-    """Run dbt on our terminal; a signal goes to it, and its exit code is ours."""
+def _run_dbt(arguments: Sequence[str]) -> tuple[int, int]:
+    """Run dbt on our terminal; its exit code, and the first signal that came meanwhile (0: none)."""
     environment = {**os.environ, HOOK: "0"}
-    with subprocess.Popen(dbt_command(arguments), env=environment) as process, _passing_signals_to(process):  # noqa: S603
+    with (
+        subprocess.Popen(dbt_command(arguments), env=environment) as process,  # noqa: S603
+        _passing_signals_to(process) as received,
+    ):
         code = process.wait()
-    return code if code >= 0 else 128 - code
+    return code if code >= 0 else 128 - code, received[0] if received else 0
 
 
 @contextmanager
-def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Let dbt end by itself: Ctrl+C reaches it from the terminal, a SIGTERM to us is passed on."""
+def _passing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Let dbt end by itself: SIGTERM is passed on at once, SIGINT if dbt did not end by one that it got as well."""
+    received: list[int] = []
+    interrupt = threading.Timer(_PATIENCE, process.send_signal, [signal.SIGINT])
+    interrupt.daemon = True
 
     def pass_on(number: int, _frame: object) -> None:
         if number == signal.SIGTERM:
             process.send_signal(number)
+        elif number not in received:
+            interrupt.start()
+        received.append(number)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield received
     finally:
+        interrupt.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -15,6 +15,7 @@ import yaml
 from harness import Project
 
 from planhat_dbt.sandbox import Fault, FaultKind
+from run.shop import add_companies
 
 BIN = Path(sys.executable).parent
 MODELS = {
@@ -103,8 +104,11 @@ def test_a_dbt_that_fails_early_leaves_old_results_which_are_not_taken(shop: Pro
     assert shop.sandbox.log.total == 0
 
 
-def test_a_signal_ends_dbt_and_nothing_is_sent(shop: Project) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_dbt_and_nothing_is_sent(shop: Project, number: signal.Signals) -> None:
+    """Also one that reaches the wrapper alone."""
     slow = "select count(*) as id, 'x' as name from range(200000) a, range(1000000) b"
+    slow = "{{ config(materialized='table') }} " + slow
     (shop.directory / "models" / "companies.sql").write_text(slow, encoding="utf-8")
     process = start(shop, "planhat-dbt", "build", "--", "--vars", variables("Acme"))
     assert process.stdout
@@ -112,10 +116,59 @@ def test_a_signal_ends_dbt_and_nothing_is_sent(shop: Project) -> None:
         if "START sql" in line:
             break
     time.sleep(0.3)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode not in (0, 3)
+    assert "Interrupted: nothing was sent." in said
     assert shop.sandbox.log.total == 0
+
+
+STUBBORN = """
+import signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: print("INTERRUPTED", flush=True))
+print("START", flush=True)
+time.sleep(2)
+sys.exit({code})
+"""
+WITH_STUBBORN = """
+import sys
+from planhat_dbt.cli import build
+from planhat_dbt.cli.main import main
+build.dbt_command = lambda _: [sys.executable, "-c", {program!r}]
+build._is_fresh = lambda *_: True
+build._PATIENCE = {patience}
+main(["build"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("both", "patience", "code"),
+    [(True, 5, 0), (False, 0.3, 0), (False, 0.3, 1)],
+    ids=["both", "alone", "alone, tests failed"],
+)
+def test_an_interrupt_reaches_dbt_once_and_no_sync_follows(
+    project: Project, both: bool, patience: float, code: int
+) -> None:
+    """Ctrl+C in a terminal interrupts both. dbt may be done by then, and end as if nothing had been."""
+    add_companies(project, 1)
+    script = WITH_STUBBORN.format(program=STUBBORN.format(code=code), patience=patience)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=project.directory,
+        env={**os.environ, **project.env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    assert "START" in process.stdout.readline()
+    (os.killpg if both else os.kill)(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == (code or 130), said
+    assert said.count("INTERRUPTED") == 1
+    assert "Interrupted: nothing was sent." in said
+    assert project.sandbox.log.total == 0
 
 
 def test_the_plugin_syncs_at_the_end_of_a_plain_build(shop: Project) -> None:
