@@ -41,7 +41,7 @@ from planhat_dbt.settings import OnUnknown
 from planhat_dbt.state.doubts import Doubts
 from planhat_dbt.state.event_times import horizon, model_time
 from planhat_dbt.state.layout import HAS_VALUES, existing_tables
-from planhat_dbt.state.orphans import Orphan, find_orphans, is_of, orphan_of
+from planhat_dbt.state.orphans import Orphan, find_orphans, orphan_of
 from planhat_dbt.state.patience import is_due_later, run_number
 from planhat_dbt.state.rekey import former_keys
 from planhat_dbt.state.rename import is_renamed, rename
@@ -234,7 +234,7 @@ def ensure_sync_tables(
         mapping = ensure_snapshot(session, tables, b, present)
         orphan = orphan_of(session, tables, b.sync, orphans, models)
         notice = _rekeyed(name, before, mapping) or _left_behind(name, orphan)
-        held_back = orphan is not None and manner_of(b.sync).sent_once and is_of(orphan, b.sync)
+        held_back = orphan is not None and manner_of(b.sync).sent_once
         left_behind = orphan.name if orphan and held_back else ""
         resync = name in context.overrides.resync
         mapping = resynced(mapping) if resync else mapping

@@ -59,12 +59,7 @@ def orphan_of(
     alike = [o for o in orphans if o.object == sync.object.name and o.model not in others]
     if not alike or not is_untouched(session, tables, sync.name):
         return None
-    return next((o for o in alike if is_of(o, sync)), alike[0])
-
-
-def is_of(orphan: Orphan, sync: Sync) -> bool:
-    """Whether an orphan was fed by the sync's model, as far as is known."""
-    return orphan.model in ("", sync.model.name)
+    return next((o for o in alike if o.model in ("", sync.model.name)), alike[0])
 
 
 def _last_run(session: Session, tables: StateTables, sync: str) -> tuple[str, str]:
