@@ -282,6 +282,7 @@ class DuckDBWarehouse:
                     self._limit = _limit_memory(connection)
                 for statement in self._target.setup:
                     connection.execute(statement)
+                _compare_exactly(connection)
         except BaseException:
             connection.close()
             raise
@@ -335,6 +336,13 @@ def _limit_memory(connection: duckdb.DuckDBPyConnection) -> int:
     limit = max(_LEAST_MEMORY, _MEMORY_PER_THREAD * int(threads))
     connection.execute(f"set memory_limit = '{limit}MB'")
     return limit
+
+
+def _compare_exactly(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take back a default collation of the profile: by it, columns of ours would be compared, too."""
+    ((collation,),) = connection.execute("select current_setting('default_collation')").fetchall()
+    if collation:
+        connection.execute("set default_collation = ''")
 
 
 @contextmanager
