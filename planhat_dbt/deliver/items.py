@@ -38,7 +38,7 @@ def _email(dialect: Dialect, source: str, _: Plain) -> str:
 
 _TESTS: Final[dict[Check, Callable[[Dialect, str, Plain], str]]] = {
     Check.NONE: lambda *_: "",
-    Check.SAFE_INTEGER: lambda _, source, __: f"{source} between -{_SAFE_INTEGER} and {_SAFE_INTEGER}",
+    Check.SAFE_INTEGER: lambda dialect, source, _: dialect.within(source, _SAFE_INTEGER),
     Check.SHORT_NUMBER: lambda _, source, __: f"length({source}) <= {_SAFE_LENGTH}",
     Check.USUAL_FLOAT: lambda _, source, __: (
         f"({source} = 0 or (abs({source}) >= 0.0001 and abs({source}) < 1e15))"

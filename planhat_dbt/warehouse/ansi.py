@@ -26,6 +26,10 @@ class AnsiDialect(ABC):
         """None: a server joins whole rows."""
         return None
 
+    def within(self, expression: str, limit: int) -> str:
+        """`between`."""
+        return f"{expression} between -{limit} and {limit}"
+
     @abstractmethod
     def kind(self, type_name: str) -> ColumnKind:
         """Classify a type by the name the engine prints."""

@@ -151,7 +151,11 @@ class DuckDBDialect:
         return _exact(text) if column.kind is ColumnKind.TEXT else text
 
     def utc(self, expression: str, kind: ColumnKind) -> str:
-        """Turn a time with zone to UTC; without one it counts as UTC."""
+        """Turn a time with zone to UTC; without one it counts as UTC. Days go on where moments end: infinity."""
+        if kind is ColumnKind.DATE:
+            beyond = f"case when {expression} > date '1970-01-01' then timestamp 'infinity' "
+            beyond += f"when {expression} is not null then timestamp '-infinity' end"
+            return f"coalesce(try_cast({expression} as timestamp), {beyond})"
         utc = f"timezone('UTC', {expression})" if kind is ColumnKind.TIMESTAMPTZ else expression
         return f"cast({utc} as timestamp)"
 
@@ -162,6 +166,10 @@ class DuckDBDialect:
     def only(self, expression: str, characters: str) -> str:
         """A regular expression; `translate` takes thirty times as long."""
         return f"regexp_full_match({expression}, '[{re.escape(characters)}]+')"
+
+    def within(self, expression: str, limit: int) -> str:
+        """By way of 64 bits: DuckDB casts a `UHUGEINT` to compare it with what may be negative, and fails."""
+        return f"try_cast({expression} as bigint) between -{limit} and {limit}"
 
     def digest(self, text: str) -> str:
         """`md5`."""

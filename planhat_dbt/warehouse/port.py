@@ -129,6 +129,9 @@ class Dialect(Protocol):
     def only(self, expression: str, characters: str) -> str:
         """Test whether a text has some of these characters (no quotes, no backslash) and no others."""
 
+    def within(self, expression: str, limit: int) -> str:
+        """Test whether a whole number is between `-limit` and `limit`; false or NULL: it is not."""
+
     def digest(self, text: str) -> str:
         """Write the MD5 of a text expression, in hex."""
 

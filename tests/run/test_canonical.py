@@ -114,3 +114,17 @@ def test_keys_survive_a_change_of_type(project: Project) -> None:
         project.sync()
     assert len(project.sandbox.tenant.records("companies")) == 1
     project.quiet()
+
+
+@pytest.mark.duckdb("of its types")
+@pytest.mark.parametrize("kind", ["uhugeint", "hugeint"])
+def test_whole_numbers_of_128_bits(project: Project, kind: str) -> None:
+    values = [0, 2**53, 2**53 + 1, 2**127 - 1, *([2**127, 2**128 - 1] if kind == "uhugeint" else [-(2**127)])]
+    project.model("values", BLOCK, {"id": "varchar", "value": kind}, [("c", None)])
+    project.sql(*(f"insert into \"values\" values ('{n}', '{n}'::{kind})" for n in values))
+    sent = {row["externalId"]: row["custom"]["Value"] for row in project.sync().sent("/companies")}
+    assert sent == {"c": None} | {str(n): n if n <= 2**53 and n >= 0 else str(n) for n in values}
+    project.quiet()
+    project.sql('update "values" set value = case when value > 0 then value - 1 else value + 1 end')
+    assert project.sync().counts("values") == {"updated": len(values)}
+    project.quiet()

@@ -271,3 +271,19 @@ def test_an_error_that_fits_no_row_leaves_all_in_doubt(shop: Project) -> None:
     body = json.dumps({"processed": 2, "errors": [{"item": {"value": 5}, "error": "no"}]})
     shop.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=200, body=body, method="POST"))
     assert shop.sync(code=1).counts("usage") == {"unknown": 2}
+
+
+@pytest.mark.duckdb("no other keeps such days")
+def test_a_day_that_is_no_moment_rejects_its_row_only(shop: Project) -> None:
+    block = {**METRIC_BLOCK, "event_time": "at", "lookback": "36500 days"}
+    days = {"kept": "2026-03-01", "far": "300000-01-01", "old": "300000-01-01 (BC)", "none": "infinity"}
+    shop.model("usage", block, {**METRIC_COLUMNS, "value": "integer", "at": "date"})
+    for key, day in days.items():
+        shop.sql(f"insert into usage values ('{key}', 'logins', 'c-1', 5, 'Company', date '{day}')")
+    assert shop.sync(code=1).counts("usage")["inserted"] == 1
+    told = dict.fromkeys(("far", "none"), ("rejected", "bad_value"))
+    assert shop.failures() == told, "the old one is older than the lookback"
+    messages = {m for (m,) in shop.query("select message from planhat_sync.failures")}
+    assert messages == {"event_time (at): expected a time of the years 1 to 9999"}
+    shop.sql("update usage set \"at\" = date '2026-03-02' where id = 'far'")
+    assert shop.sync(code=1).counts("usage")["inserted"] == 1
