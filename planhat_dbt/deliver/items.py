@@ -36,13 +36,16 @@ def _email(dialect: Dialect, source: str, _: Plain) -> str:
     return f"({dialect.only(source, _WORD + '+@')} and {one_at} and {inside})"
 
 
+def _usual_float(double: str) -> str:
+    """Of the double that is sent: the float of four bytes nearest to 0.0001 is less than that."""
+    return f"({double} = 0 or (abs({double}) >= 0.0001 and abs({double}) < 1e15))"
+
+
 _TESTS: Final[dict[Check, Callable[[Dialect, str, Plain], str]]] = {
     Check.NONE: lambda *_: "",
     Check.SAFE_INTEGER: lambda dialect, source, _: dialect.within(source, _SAFE_INTEGER),
     Check.SHORT_NUMBER: lambda _, source, __: f"length({source}) <= {_SAFE_LENGTH}",
-    Check.USUAL_FLOAT: lambda _, source, __: (
-        f"({source} = 0 or (abs({source}) >= 0.0001 and abs({source}) < 1e15))"
-    ),
+    Check.USUAL_FLOAT: lambda dialect, source, _: _usual_float(f"cast({source} as {dialect.double})"),
     Check.ONE_OF: lambda dialect, source, plain: (
         f"{source} in ({', '.join(map(dialect.literal, plain.values))})"
     ),

@@ -161,6 +161,25 @@ def test_odd_values_are_left_to_python(bench: Bench, column: str, value: object)
     assert rows["b"]
 
 
+def test_floats_of_four_bytes_are_written_without_exponent(bench: Bench) -> None:
+    """As a double, the float nearest to 0.0001 is below it."""
+    values = ["0.0001", "-0.0001", "0.00010001", "1e15", "9.99e14", "0.1", "16777217", "-0.0", "1e-7", "3e38"]
+    bench.declare(
+        """
+        c:
+          object: company
+          match: {externalId: id}
+          fields: {name: id, custom: {V: v}}
+        """
+    )
+    bench.sql(f"create table c (id varchar, v {'float' if ON == 'duckdb' else 'real'})")
+    bench.sql(*(f"insert into c values ('{value}', {value})" for value in values))
+    rows = check(bench, "c")
+    bare = {row.item.partition(b'"V":')[2] for row in rows.values() if row}
+    assert len(bare) >= 4
+    assert not [text for text in bare if b"e" in text], bare
+
+
 VALUES = st.tuples(
     st.text(st.characters(exclude_categories=("Cs",)), max_size=6),
     st.sampled_from([None, "Onboarding"]),
