@@ -76,6 +76,11 @@ class SyncResult:
     failing: int = 0
     """Rejected and unknown rows that stand in `failures` after the run."""
 
+    @property
+    def failing_before(self) -> int:
+        """Those of them that earlier runs left, where no count of this run tells of any."""
+        return 0 if self.counts.rejected or self.counts.unknown else self.failing
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:

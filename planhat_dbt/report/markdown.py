@@ -5,33 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.plan import Operation
-from planhat_dbt.report.wording import SIGNS, counted, estimate, notes, number, value
+from planhat_dbt.report.wording import SIGNS, aside, notes, number, planned_rows, value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from planhat_dbt.result import SyncResult
 
-_HEAD = ("sync", "object", "in model", "insert", "update", "clear", "delete", "held", "rejected", "calls")
-
 
 def plan_markdown(target: str, results: Sequence[SyncResult], calls_per_minute: int) -> str:
     """Write plans as a Markdown table, with sample rows folded away."""
-    lines = [f"### Planhat plan for target `{target}`", "", _row(_HEAD), _row(["---"] * 2 + ["--:"] * 8)]
+    unknown = ("unknown",) if any(r.plan and r.plan.unknown for r in results) else ()
+    head = ("sync", "object", "in model", *Operation, "held", *unknown, "rejected", "calls")
+    rule = ["---"] * 2 + ["--:"] * (len(head) - 2)
+    lines = [f"### Planhat plan for target `{target}`", "", _row(head), _row(rule)]
     for result in results:
         plan = result.plan
         if plan is None:
-            lines.append(_row([result.sync, result.object, *[""] * 7, result.status.value]))
+            lines.append(_row([result.sync, result.object, *[""] * (len(head) - 3), result.status.value]))
             continue
         counts = [number(plan.count(o)) for o in Operation]
-        aside = [number(plan.held + plan.unknown), number(plan.rejected)]
+        kept = [number(plan.held), *(number(plan.unknown) for _ in unknown), number(plan.rejected)]
         lines.append(
-            _row([plan.sync, plan.object, f"{plan.rows_in_model:,}", *counts, *aside, number(plan.calls)])
+            _row([plan.sync, plan.object, f"{plan.rows_in_model:,}", *counts, *kept, number(plan.calls)])
         )
-    rows = sum(r.plan.rows_to_send for r in results if r.plan)
-    lines += ["", f"{counted(rows, 'row')} in {estimate(results, calls_per_minute)}.", ""]
+    lines += ["", f"{planned_rows(results, calls_per_minute)}.", ""]
     lines += [f"- **{r.sync}** {r.status.value}: {_escaped(r.reason)}" for r in results if r.reason]
-    lines += [f"- **{r.sync}**: {note}" for r in results for note in notes(r)]
+    lines += [f"- **{r.sync}**: {note}" for r in results for note in (*notes(r), *aside(r))]
     lines += _samples(results)
     return "\n".join(lines)
 

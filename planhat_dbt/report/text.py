@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from planhat_dbt.plan import Operation
-from planhat_dbt.report.wording import SIGNS, counted, estimate, notes, number, printable, value
+from planhat_dbt.report.wording import SIGNS, aside, counted, notes, number, planned_rows, printable, value
 from planhat_dbt.result import Status
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _STATUS_STYLES: dict[str, str] = {
     Status.INTERRUPTED: "yellow",
 }
 _FIELDS_SHOWN = 6
+_UNSENT = ("held", "unknown", "rejected")
+_RARE = ("unknown",)
+"""Columns that are shown only if they have a value."""
 
 
 def _console() -> Console:
@@ -52,16 +55,16 @@ def show_plan(target: str, results: Sequence[SyncResult], calls_per_minute: int)
         plan = result.plan
         if plan is None:
             rows.append(
-                [Text(result.sync), Text(result.object), *_blank(7), Text(result.status.value, "yellow")]
+                [Text(result.sync), Text(result.object), *_blank(8), Text(result.status.value, "yellow")]
             )
             continue
         counts = [Text(number(plan.count(o)), _STYLES[o]) for o in Operation]
-        aside = [Text(number(plan.held + plan.unknown), "yellow"), Text(number(plan.rejected), "red")]
+        kept = _unsent(plan.held, plan.unknown, plan.rejected)
         ends = [Text(number(plan.calls))]
         rows.append(
-            [Text(plan.sync), Text(plan.object), Text(f"{plan.rows_in_model:,}"), *counts, *aside, *ends]
+            [Text(plan.sync), Text(plan.object), Text(f"{plan.rows_in_model:,}"), *counts, *kept, *ends]
         )
-    heads = ("sync", "object", "in model", "insert", "update", "clear", "delete", "held", "rejected", "calls")
+    heads = ("sync", "object", "in model", "insert", "update", "clear", "delete", *_UNSENT, "calls")
     _print_table(console, heads, rows)
     for result in results:
         if result.plan and result.plan.samples:
@@ -69,11 +72,15 @@ def show_plan(target: str, results: Sequence[SyncResult], calls_per_minute: int)
             for sample in result.plan.samples:
                 _show_sample(console, sample)
     _show_reasons(console, results)
-    _show_notes(console, results)
-    to_send = sum(r.plan.rows_to_send for r in results if r.plan)
-    console.print(
-        f"\nTarget {target}: {counted(to_send, 'row')} in {estimate(results, calls_per_minute)}. Nothing was sent."
-    )
+    reasons = [f"{r.sync}: {why}." for r in results for why in aside(r)]
+    _show_notes(console, results, reasons)
+    console.print(f"\nTarget {target}: {planned_rows(results, calls_per_minute)}. Nothing was sent.")
+    if reasons:
+        console.print("After a sync, see which rows these are: planhat-dbt failures")
+
+
+def _unsent(held: int, unknown: int, rejected: int) -> list[Text]:
+    return [Text(number(held), "yellow"), Text(number(unknown), "red"), Text(number(rejected), "red")]
 
 
 def _show_sample(console: Console, sample: SampleRow) -> None:
@@ -105,34 +112,27 @@ def show_result(result: RunResult) -> None:
                 Text(number(counts.updated), "yellow"),
                 Text(number(counts.cleared), "magenta"),
                 Text(number(counts.deleted), "red"),
-                Text(number(counts.held + counts.unknown), "yellow"),
-                Text(number(counts.rejected), "red"),
+                *_unsent(counts.held, counts.unknown, counts.rejected),
                 Text(number(one.calls)),
             ]
         )
-    heads = (
-        "sync",
-        "object",
-        "status",
-        "inserted",
-        "updated",
-        "cleared",
-        "deleted",
-        "held",
-        "rejected",
-        "calls",
-    )
+    heads = ("sync", "object", "status", "inserted", "updated", "cleared", "deleted", *_UNSENT, "calls")
     _print_table(console, heads, rows)
     _show_reasons(console, result.results)
-    _show_notes(console, result.results)
+    old = [f"{r.sync}: {_of_earlier_runs(r)}." for r in result.results if r.failing_before]
+    _show_notes(console, result.results, old)
     totals = result.totals
     seconds = (result.finished_at - result.started_at).total_seconds()
     console.print(
         f"\n{result.status.value}: {counted(totals.sent, 'row')} sent in {counted(result.calls, 'call')} "
         f"({result.bytes_sent / 1024 / 1024:.1f} MiB), {seconds:.1f} s, run {result.run_id}"
     )
-    if totals.held or totals.rejected or totals.unknown:
+    if old or totals.held or totals.rejected or totals.unknown:
         console.print("See why rows did not go through: planhat-dbt failures")
+
+
+def _of_earlier_runs(result: SyncResult) -> str:
+    return f"{counted(result.failing_before, 'row')} of earlier runs still rejected or of unknown outcome"
 
 
 def show_status(target: str, entries: Sequence[tuple[Sync, int, LastRun | None]]) -> None:
@@ -181,8 +181,8 @@ def _show_reasons(console: Console, results: Sequence[SyncResult]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _show_notes(console: Console, results: Sequence[SyncResult]) -> None:
-    lines = [f"{result.sync}: {note}." for result in results for note in notes(result)]
+def _show_notes(console: Console, results: Sequence[SyncResult], more: Sequence[str]) -> None:
+    lines = [*(f"{result.sync}: {note}." for result in results for note in notes(result)), *more]
     if lines:
         console.print()
     for line in lines:
@@ -191,7 +191,7 @@ def _show_notes(console: Console, results: Sequence[SyncResult]) -> None:
 
 def _print_table(console: Console, heads: Sequence[str], rows: list[list[Text]]) -> None:
     """Print a table; on a narrow screen columns without a value go first, then the object's."""
-    shown = list(range(len(heads)))
+    shown = [i for i, head in enumerate(heads) if head not in _RARE or any(row[i].plain for row in rows)]
     widths = (
         [max(len(head), *(len(row[i]) for row in rows), 0) for i, head in enumerate(heads)] if rows else []
     )

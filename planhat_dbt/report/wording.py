@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from planhat_dbt.plan import Operation
+from planhat_dbt.plan import REJECTED_CODES, Operation
+from planhat_dbt.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from planhat_dbt.plan import SyncPlan
     from planhat_dbt.result import SyncResult
 
 SIGNS = {Operation.INSERT: "+", Operation.UPDATE: "~", Operation.CLEAR: "○", Operation.DELETE: "-"}
@@ -32,8 +34,8 @@ _NOTES: Final = {
         "is", "are", "looked up in Planhat by key first: the calls come on top, and {looked_up}"
     ),
     "waiting": _with(
-        "that Planhat refused waits,",
-        "that Planhat refused wait,",
+        "that was refused before waits,",
+        "that were refused before wait,",
         "unchanged, for a later run: see `planhat-dbt failures`; --retry-rejected tries now",
     ),
     "to_read_back": _with(
@@ -62,6 +64,21 @@ _NOTES: Final = {
 """What is told of rows, by code: of one, of several."""
 
 
+_ASIDE: Final = {
+    "null_key": "no key",
+    "duplicate_key": "other rows with the same key",
+    "bad_value": "a value that cannot be sent",
+    "missing_required": "a field that Planhat requires is empty",
+    "parent_missing": "what it refers to is not in Planhat yet",
+    "lookup_missing": "the person it refers to is not in Planhat",
+    "no_match": "no single record of it in Planhat",
+    "no_id": "its Planhat id is not known",
+    "not_sent": "an earlier run ended before it",
+    "unknown": "an earlier run did not learn the outcome",
+}
+"""Why rows of a plan are not sent, by code."""
+
+
 def number(count: int) -> str:
     """Write a count; nothing for zero, so that what happens stands out."""
     return f"{count:,}" if count else ""
@@ -84,10 +101,24 @@ def value(found: Any) -> str:
     return printable(text, _VALUE_WIDTH)
 
 
+def sendable(results: Sequence[SyncResult]) -> list[SyncPlan]:
+    """The plans that a sync would deliver: those that no guard refuses."""
+    return [r.plan for r in results if r.plan and r.status is not Status.REFUSED]
+
+
+def planned_rows(results: Sequence[SyncResult], calls_per_minute: int) -> str:
+    """Say what plans would send, and apart from it what a guard refuses."""
+    rows = sum(plan.rows_to_send for plan in sendable(results))
+    refused = sum(r.plan.rows_to_send for r in results if r.plan and r.status is Status.REFUSED)
+    text = f"{counted(rows, 'row')} in {estimate(results, calls_per_minute)}"
+    return f"{text}; {counted(refused, 'row')} refused" if refused else text
+
+
 def estimate(results: Sequence[SyncResult], calls_per_minute: int) -> str:
     """Say how many calls a plan costs and how long they take at least under the budget."""
-    main = sum(r.plan.calls for r in results if r.plan and not _is_event(r))
-    tracking = sum(r.plan.calls for r in results if r.plan and _is_event(r))
+    plans = sendable(results)
+    main = sum(plan.calls for plan in plans if not _is_event(plan))
+    tracking = sum(plan.calls for plan in plans if _is_event(plan))
     calls = main + tracking
     if not calls:
         return "0 calls"
@@ -115,5 +146,24 @@ def notes(result: SyncResult) -> list[str]:
     ]
 
 
-def _is_event(result: SyncResult) -> bool:
-    return result.object in ("metric", "user_activity")
+def aside(result: SyncResult) -> list[str]:
+    """Say why rows of a plan are not sent, by reason; those that wait or are read back have notes of their own."""
+    plan = result.plan
+    told = dict(plan.set_aside) if plan else {}
+    if plan and plan.to_read_back:
+        told.pop("unknown", None)
+    return [
+        f"{counted(rows, 'row')} {_aside_word(code)} ({code}): {_ASIDE[code]}"
+        for code, rows in told.items()
+        if code in _ASIDE
+    ]
+
+
+def _aside_word(code: str) -> str:
+    if code == "unknown":
+        return "of unknown outcome"
+    return "rejected" if code in REJECTED_CODES else "held"
+
+
+def _is_event(plan: SyncPlan) -> bool:
+    return plan.object in ("metric", "user_activity")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -67,7 +68,11 @@ def test_a_plan_on_a_terminal(capsys):
 
         people gated: dbt tests did not pass: x (fail)
 
+        companies: 2 rows rejected (duplicate_key): other rows with the same key.
+        companies: 4 rows held (parent_missing): what it refers to is not in Planhat yet.
+
         Target dev: 351 rows in 5 calls. Nothing was sent.
+        After a sync, see which rows these are: planhat-dbt failures
     """))  # fmt: skip
 
 
@@ -99,6 +104,8 @@ def test_a_plan_in_a_pull_request():
         351 rows in 5 calls.
 
         - **people** gated: dbt tests did not pass: x (fail)
+        - **companies**: 2 rows rejected (duplicate_key): other rows with the same key
+        - **companies**: 4 rows held (parent_missing): what it refers to is not in Planhat yet
 
         <details><summary>companies</summary>
 
@@ -164,6 +171,33 @@ def test_a_refusal_is_shown_in_full(capsys):
         200,
     )
     assert "planhat-dbt sync --allow-removals companies" in " ".join(capsys.readouterr().out.split())
+
+
+def test_rows_that_a_guard_refuses_are_not_among_those_that_would_be_sent(capsys):
+    results = [replace(COMPANIES, sync="refused", status=Status.REFUSED, reason="too many"), COMPANIES]
+    show_plan("dev", results, 200)
+    assert "Target dev: 351 rows in 5 calls; 351 rows refused. Nothing was sent." in capsys.readouterr().out
+    assert "351 rows in 5 calls; 351 rows refused." in plan_markdown("dev", results, 200)
+
+
+def test_rows_of_unknown_outcome_have_a_column_where_there_are_any(capsys):
+    doubtful = replace(
+        COMPANIES, plan=replace(PLAN, set_aside={"unknown": 7}), counts=Counts(held=4, unknown=7)
+    )
+    show_plan("dev", [doubtful, GATED], 200)
+    show_result(replace(RUN, results=(doubtful, GATED)))
+    plan, result = (line.split() for line in capsys.readouterr().out.splitlines() if "held" in line)
+    assert plan[-4:] == result[-4:] == ["held", "unknown", "rejected", "calls"]
+    assert "| held | unknown | rejected |" in plan_markdown("dev", [doubtful, GATED], 200)
+
+
+def test_rows_of_earlier_runs_explain_the_exit_code(capsys):
+    run = replace(RUN, results=(replace(GATED, failing=3), METRIC))
+    assert run.exit_code == 1
+    show_result(run)
+    shown = capsys.readouterr().out
+    assert "people: 3 rows of earlier runs still rejected or of unknown outcome." in shown
+    assert "See why rows did not go through: planhat-dbt failures" in shown
 
 
 @pytest.mark.parametrize(

@@ -36,14 +36,14 @@ def test_a_waiting_row_is_told_and_costs_no_call(project: Project) -> None:
         project.sync(code=1)
     planned = project.cli("plan")
     assert "0 rows in 0 calls" in planned.told
-    assert "1 row that Planhat refused waits" in planned.told
+    assert "1 row that was refused before waits" in planned.told
     assert "1 row in 1 call" in project.cli("plan", "--retry-rejected").told
     before = project.query("select * from planhat_sync.failures")
     outcome = project.sync(code=1)
     assert outcome.kinds == []
     assert outcome.counts("endusers") == {"rejected": 1}
     assert outcome.status("endusers") == "partial"
-    assert "1 row that Planhat refused waits" in outcome.told
+    assert "1 row that was refused before waits" in outcome.told
     assert "--retry-rejected" in outcome.told
     assert project.query("select * from planhat_sync.failures") == before
     told = project.cli("failures").told
