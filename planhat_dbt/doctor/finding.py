@@ -65,6 +65,10 @@ class Findings:
         """Whether a check has found something already."""
         return any(f.check == check for f in self.all)
 
+    def failed(self, check: str) -> bool:
+        """Whether a check has failed."""
+        return any(f.check == check and f.state is State.FAILED for f in self.all)
+
     def attempt(self, check: str, step: Callable[[], _T]) -> _T | None:
         """Take a step; an error that we can name becomes a finding, and None is returned."""
         try:

@@ -22,17 +22,19 @@ _SKEW: Final = 30
 _IMPATIENT: Final = ClientSettings(read_timeout=15, connect_timeout=5, max_tries=2, max_wait=5)
 
 
-def check_planhat(
-    found: Findings, endpoint: Endpoint | None, syncs: Sequence[Sync], *, offline: bool
-) -> None:
-    """Make one call that reads, and look at its answer."""
-    if endpoint is None:
-        found.skip("planhat", "not asked: without a token it would not answer")
-        return
-    if any(s.object.is_event for s in syncs if s.enabled):
+def check_tenant_uuid(found: Findings, endpoint: Endpoint | None, syncs: Sequence[Sync]) -> None:
+    """See that the tenant is known, if one of the syncs needs it."""
+    if endpoint and any(s.object.is_event for s in syncs):
         found.attempt("tenant uuid", endpoint.require_tenant)
+
+
+def check_planhat(found: Findings, endpoint: Endpoint | None, *, offline: bool) -> None:
+    """Make one call that reads, and look at its answer."""
     if offline:
         found.skip("planhat", "not asked (--offline)")
+        return
+    if endpoint is None:
+        found.skip("planhat", "not asked: the environment does not say where it is or who we are, see above")
         return
     answer = found.attempt("planhat", lambda: _ask(endpoint))
     if answer is None:

@@ -59,14 +59,16 @@ def check_results(
     results: RunResults | None,
     target: Target | None,
     syncs: Sequence[Sync],
-) -> None:
-    """Say what dbt's results prove: which command, for which target, how old."""
+) -> tuple[Sync, ...]:
+    """Say what dbt's results prove: which command, for which target, how old; hands back the syncs they let through."""
     gate = gate_for(target, manifest, results)
+    closures = {s.name: check_gate(s, manifest, gate) for s in syncs}
+    due = tuple(s for s in syncs if closures[s.name] is None)
     if gate.refusal:
         found.fail("run results", gate.refusal, gate.hint, 3)
-        return
+        return due
     text = f"`dbt {results.command}`, {_age(results.generated_at)}" if results else ""
-    closed = [(s.name, c.reason) for s in syncs if (c := check_gate(s, manifest, gate)) and not c.not_due]
+    closed = [(name, c.reason) for name, c in closures.items() if c and not c.not_due]
     if closed:
         names = ", ".join(name for name, _ in closed[:3]) + (", …" if len(closed) > 3 else "")
         of = f"{len(closed):,} of {counted(len(syncs), 'sync')}"
@@ -77,6 +79,7 @@ def check_results(
         found.warn("run results", text, "A sync sends what dbt built last: run `dbt build` for newer data.")
     else:
         found.ok("run results", text)
+    return due
 
 
 def check_declarations(found: Findings, project: Project, declarations: Declarations) -> None:

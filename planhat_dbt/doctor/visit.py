@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planhat_dbt.artifacts import read_manifest, read_run_results
-from planhat_dbt.bootstrap import find_target, open_warehouse
+from planhat_dbt.bootstrap import check_target_allowed, find_target, open_warehouse
 from planhat_dbt.declaration import read_declarations
 from planhat_dbt.doctor.finding import Finding, Findings
-from planhat_dbt.doctor.planhat_checks import check_planhat
+from planhat_dbt.doctor.planhat_checks import check_planhat, check_tenant_uuid
 from planhat_dbt.doctor.project_checks import (
     check_declarations,
     check_manifest,
@@ -22,8 +22,8 @@ from planhat_dbt.warehouse.profile import DuckDBTarget
 
 if TYPE_CHECKING:
     from planhat_dbt.bootstrap import Request
-    from planhat_dbt.declaration import Declarations
     from planhat_dbt.project import Project
+    from planhat_dbt.warehouse.port import Warehouse
     from planhat_dbt.warehouse.profile import Target
 
 _PATIENCE = 1.0
@@ -50,15 +50,22 @@ def examine(request: Request, *, offline: bool = False) -> list[Finding]:
     if project and manifest:
         declarations = read_declarations(manifest, project.settings, project_dir=project.directory)
         check_manifest(found, manifest)
-        if not found.has("run results"):  # they can be read, or there are none
-            check_results(found, manifest, results, target, declarations.syncs)
         check_declarations(found, project, declarations)
-    endpoint = found.attempt("environment", lambda: Endpoint.from_env(request.environ))
+    warehouse = _warehouse(found, project, target) if project and target else None
     if project and target:
-        _look_into_warehouse(found, project, target, declarations, endpoint)
-    else:
+        found.attempt("target", lambda: check_target_allowed(project.settings, target.name))
+    enabled = tuple(s for s in declarations.syncs if s.enabled) if declarations else ()
+    endpoint = found.attempt("environment", lambda: Endpoint.from_env(request.environ))
+    check_tenant_uuid(found, endpoint, enabled)
+    due = enabled
+    if manifest and not found.has("run results"):  # they can be read, or there are none
+        due = check_results(found, manifest, results, target, enabled)
+    if project and warehouse:
+        declared = declarations.syncs if declarations and not declarations.errors else None
+        check_warehouse(found, warehouse, project.settings.state_schema, due, declared, endpoint)
+    elif not target:
         found.skip("warehouse", "not looked at: there is no target to open")
-    check_planhat(found, endpoint, declarations.syncs if declarations else (), offline=offline)
+    check_planhat(found, endpoint, offline=offline)
     return found.all
 
 
@@ -77,16 +84,6 @@ def _kind(target: Target) -> str:
     return f"duckdb, {target.path}" if isinstance(target, DuckDBTarget) else target.type
 
 
-def _look_into_warehouse(
-    found: Findings,
-    project: Project,
-    target: Target,
-    declarations: Declarations | None,
-    endpoint: Endpoint | None,
-) -> None:
+def _warehouse(found: Findings, project: Project, target: Target) -> Warehouse | None:
     settings = project.settings.model_copy(update={"duckdb_lock_wait": _PATIENCE})
-    warehouse = found.attempt("adapter", lambda: open_warehouse(target, settings))
-    if warehouse:
-        syncs = declarations.syncs if declarations else ()
-        all_read = declarations is not None and not declarations.errors
-        check_warehouse(found, warehouse, settings.state_schema, syncs, endpoint, all_read=all_read)
+    return found.attempt("adapter", lambda: open_warehouse(target, settings))

@@ -77,15 +77,8 @@ def ensure_snapshot(
         UsageError: The table is not ours, or belongs to another object or match key, or keys were forgotten by an
             event time that is no longer there.
     """
-    check_sync_tables(tables, bound.name, present)
-    known = present.get(f"snapshot__{bound.name}")
-    before = read_mapping(session, tables, bound.name) if known is not None else None
+    before = _fitting_mapping(session, tables, bound, present)
     if before is None:
-        if known is not None:
-            raise UsageError(
-                f"{tables.schema}.snapshot__{bound.name} has no record of its mapping in {tables.schema}.meta.",
-                hint=f"Restore the row `mapping:{bound.name}` of meta; or drop the snapshot table to send all again.",
-            )
         after = _fresh(bound)
         with session.transaction():  # the table last: without its mapping it would not be taken for ours
             forget_previous_keys(session, tables, bound.name)
@@ -93,15 +86,10 @@ def ensure_snapshot(
             _write(session, tables, bound.name, after)
             _create(session, tables, bound)
         return after
-    refuse_foreign(
-        bound.sync,
-        before,
-        f"Sync {bound.name}",
-        "Give the sync a new name (`name: …`) to start afresh; the records already in Planhat stay.",
-    )
-    refuse_other_times(session, tables, bound)
     narrow = _too_narrow(session, tables, bound, before)
-    columns = {c.name.lower() for c in known or ()}  # an engine may keep names in small letters
+    columns = {
+        c.name.lower() for c in present[f"snapshot__{bound.name}"]
+    }  # an engine may keep names in small letters
     now, rekeying = before, []
     if before.match != _match(bound.sync):
         now, rekeying = rekeyed_mapping(bound, before), prepare_rekeying(session, tables, bound)
@@ -114,6 +102,42 @@ def ensure_snapshot(
             _write(session, tables, bound.name, after)
     tend_previous_keys(session, tables, bound)
     return after
+
+
+def refuse_unfit_state(
+    session: Session, tables: StateTables, bound: BoundSync, present: dict[str, tuple[Column, ...]]
+) -> None:
+    """Refuse what `ensure_snapshot` would refuse; changes nothing.
+
+    Raises:
+        UsageError: As there.
+    """
+    before = _fitting_mapping(session, tables, bound, present)
+    if before and before.match != _match(bound.sync):
+        prepare_rekeying(session, tables, bound)
+
+
+def _fitting_mapping(
+    session: Session, tables: StateTables, bound: BoundSync, present: dict[str, tuple[Column, ...]]
+) -> MappingRecord | None:
+    """Read the mapping of a snapshot table that the declaration can go on with; None: there is no table."""
+    check_sync_tables(tables, bound.name, present)
+    if f"snapshot__{bound.name}" not in present:
+        return None
+    before = read_mapping(session, tables, bound.name)
+    if before is None:
+        raise UsageError(
+            f"{tables.schema}.snapshot__{bound.name} has no record of its mapping in {tables.schema}.meta.",
+            hint=f"Restore the row `mapping:{bound.name}` of meta; or drop the snapshot table to send all again.",
+        )
+    refuse_foreign(
+        bound.sync,
+        before,
+        f"Sync {bound.name}",
+        "Give the sync a new name (`name: …`) to start afresh; the records already in Planhat stay.",
+    )
+    refuse_other_times(session, tables, bound)
+    return before
 
 
 def resynced(record: MappingRecord) -> MappingRecord:

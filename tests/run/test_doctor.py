@@ -16,7 +16,7 @@ from harness import Outcome, Project
 from harness.artifacts import TestNode
 from harness.warehouses import ON, held
 
-from run.shop import add_companies
+from run.shop import COMPANIES, add_companies
 
 CHECKS = [
     "project",
@@ -65,6 +65,35 @@ def test_planhat_may_be_left_alone(project: Project) -> None:
     add_companies(project, 1)
     assert findings(project, "--offline")["planhat"]["state"] == "skipped"
     assert list(project.sandbox.log.calls) == []
+
+
+@pytest.mark.parametrize(
+    ("offline", "variable", "reason"),
+    [
+        (["--offline"], {"PLANHAT_API_TOKEN": None}, "--offline"),
+        ([], {"PLANHAT_API_TOKEN": None}, "environment"),
+        ([], {"PLANHAT_API_URL": None, "PLANHAT_REGION": "us 1"}, "environment"),
+    ],
+)
+def test_planhat_is_left_alone_for_a_reason(
+    project: Project, offline: list[str], variable: dict[str, str | None], reason: str
+) -> None:
+    add_companies(project, 1)
+    found = findings(project, *offline, env=variable)["planhat"]
+    assert found["state"] == "skipped"
+    assert reason in found["text"]
+    assert "token" not in found["text"]
+
+
+def test_it_ends_as_a_sync_would(project: Project) -> None:
+    """Where several things are wrong, the one that a sync meets first decides."""
+    add_companies(project, 2)
+    held_lease(project)
+    project.sql("alter table companies drop column name")
+    assert findings(project)["code"] == project.sync(code=None).code == 3
+    project.build(empty=True)
+    assert findings(project, env={"PLANHAT_API_TOKEN": None})["code"] == 2
+    assert project.sync(code=None, env={"PLANHAT_API_TOKEN": None}).code == 2
 
 
 @dataclass(frozen=True)
@@ -124,6 +153,16 @@ def events(project: Project) -> None:
     project.model("logins", block, {"id": "varchar"})
 
 
+def gated_without_a_table(project: Project) -> None:
+    project.sql("drop table companies")
+    project.build({"companies": "error"})
+
+
+def match_changed(project: Project) -> None:
+    project.sync()
+    project.declare("companies", {**COMPANIES, "match": {"sourceId": "id"}})
+
+
 BROKEN = [
     Broken("no project", "project", "failed", ("dbt_project.yml", "--project-dir"), 2, remove("dbt_project.yml")),
     Broken("no profile", "profile", "failed", ("no profile 'shop'",), 2, write("profiles.yml", "other: {}")),
@@ -141,9 +180,18 @@ BROKEN = [
            lambda p: p.declare("companies", {"object": "company"})),
     Broken("no table", "models", "failed", ("companies", "dbt build --select companies"), 2,
            lambda p: p.sql("drop table companies")),
+    Broken("no match column", "columns", "failed", ("no column `id`", "1 column does not"), 2,
+           lambda p: p.sql('alter table companies rename column "id" to other')),
+    Broken("no mapped columns", "columns", "failed", ("2 columns do not", "no column `name`"), 2,
+           lambda p: p.sql("alter table companies drop column name", "alter table companies drop column seats")),
+    Broken("gated without a table", "run results", "warning", ("1 of 1 sync gated",), 0,
+           gated_without_a_table),
+    Broken("match changed", "mapping", "failed", ("matched on sourceId", "previous_match"), 2, match_changed),
+    Broken("target not allowed", "target", "failed", ("may not write", "prod"), 3,
+           lambda p: p.settings(allow_targets=["prod"])),
     Broken("newer layout", "state", "failed", ("newer planhat_dbt", "pip install -U"), 2, newer_layout),
     Broken("stale lease", "lease", "ok", ("elsewhere", "the next run takes it"), 0, stale_lease),
-    Broken("held lease", "lease", "warning", ("a run is under way", "elsewhere"), 0, held_lease),
+    Broken("held lease", "lease", "failed", ("a run is under way", "elsewhere"), 3, held_lease),
     Broken("no token", "environment", "failed", ("PLANHAT_API_TOKEN",), 2, env={"PLANHAT_API_TOKEN": None}),
     Broken("wrong token", "planhat", "failed", ("refused the API token", "Service Account"), 1,
            env={"PLANHAT_API_TOKEN": "x" * 40}),
@@ -168,6 +216,8 @@ def test_what_is_broken_is_told_and_hides_nothing_else(project: Project, broken:
     assert {"versions", "planhat"} <= found.keys()
     said = project.cli("doctor", *broken.arguments, env=broken.env)
     assert_readable(said)
+    if broken.code > 1:
+        assert project.sync(*broken.arguments, code=None, env=broken.env).code == broken.code
 
 
 def assert_readable(said: Outcome) -> None:
