@@ -31,10 +31,10 @@ _NEXT = {
     "--discard (--key for one row).",
     "no_id": "Enter its Planhat id into _planhat_id of snapshot__{sync}; then it can be changed again.",
     "not_sent": "The run ended before it: see the reason of that run in `planhat-dbt status`, then run sync again.",
-    "no_match": "It goes when Planhat has exactly one record of it: each sync looks again.",
+    "no_match": "It is sent once Planhat has exactly one record of it: each sync looks again.",
     "same_record": "It is sent by the next sync, over what the other row sent: give the two rows one key.",
-    "lookup_missing": "It goes when Planhat has exactly one person with this key: each sync looks again.",
-    "parent_missing": "It goes when its parent has gone; if no model has that parent, correct the reference.",
+    "lookup_missing": "It is sent once Planhat has exactly one person with this key: each sync looks again.",
+    "parent_missing": "It is sent once its parent is in Planhat; if no model has that parent, correct the reference.",
 }
 """What to do next, by code or else by status."""
 

@@ -11,7 +11,7 @@ from planhat_dbt.bootstrap import build_context
 from planhat_dbt.cli.options import project_options, request, selection_options
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.text import show_status
-from planhat_dbt.state.history import last_runs, rows_held_by_planhat
+from planhat_dbt.state.history import last_runs, open_run, rows_held_by_planhat
 from planhat_dbt.state.layout import StateTables, existing_tables
 from planhat_dbt.state.rename import state_name
 
@@ -27,6 +27,7 @@ def status(output: str, **given: Any) -> None:
     with context.warehouse.open() as session:
         present = existing_tables(session, tables)
         runs = last_runs(session, tables) if "sync_runs" in present else {}
+        under_way = open_run(session, tables) if {"meta", "runs"} <= present.keys() else None
         last = {s.name: runs.get(s.name) or runs.get(s.previous_name) for s in context.syncs}
         names = {s.name: state_name(s, present) for s in context.syncs}
         rows = {
@@ -38,6 +39,7 @@ def status(output: str, **given: Any) -> None:
             {"sync": sync, "rows_known": rows[sync], "last_run": asdict(run) if run else None}
             for sync, run in last.items()
         ]
-        click.echo(as_json({"target": context.target, "syncs": entries}))
+        open_ = asdict(under_way) if under_way else None
+        click.echo(as_json({"target": context.target, "syncs": entries, "open_run": open_}))
     else:
-        show_status(context.target, [(s, rows[s.name], last[s.name]) for s in context.syncs])
+        show_status(context.target, [(s, rows[s.name], last[s.name]) for s in context.syncs], under_way)

@@ -103,9 +103,10 @@ def _check_columns(
             missing = error.faults
         faults += missing
     if faults:
-        first = f"{faults[0].model}: {faults[0].path}: {faults[0].message}"
+        place = faults[0].path.removeprefix("config.meta.planhat.")
+        first = f"{faults[0].model}, {place}: {faults[0].message}"
         told = "1 column does" if len(faults) == 1 else f"{len(faults):,} columns do"
-        text = f"{told} not fit the declarations; {'' if len(faults) == 1 else 'the first: '}{first}"
+        text = f"{told} not fit the declarations{':' if len(faults) == 1 else ', the first:'} {first}"
         found.fail("columns", text, "Correct the model or the declaration, or build the model anew.", 2)
     return bound
 

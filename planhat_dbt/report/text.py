@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from planhat_dbt.declaration.types import Sync
     from planhat_dbt.plan import SampleRow
     from planhat_dbt.result import RunResult, SyncResult
-    from planhat_dbt.state.history import LastRun
+    from planhat_dbt.state.history import LastRun, OpenRun
 
 _STYLES = {
     Operation.INSERT: "green",
@@ -135,8 +135,10 @@ def _of_earlier_runs(result: SyncResult) -> str:
     return f"{counted(result.failing_before, 'row')} of earlier runs still rejected or of unknown outcome"
 
 
-def show_status(target: str, entries: Sequence[tuple[Sync, int, LastRun | None]]) -> None:
-    """Write each sync's last run to stdout."""
+def show_status(
+    target: str, entries: Sequence[tuple[Sync, int, LastRun | None]], open_run: OpenRun | None = None
+) -> None:
+    """Write each sync's last run to stdout, and the run under way."""
     console = _console()
     rows: list[list[Text]] = []
     for sync, known, last in entries:
@@ -161,23 +163,41 @@ def show_status(target: str, entries: Sequence[tuple[Sync, int, LastRun | None]]
         "object",
         "status",
         "in Planhat",
-        "last sent",
+        "rows sent",
         "held",
         "rejected",
         "unknown",
         "last run (UTC)",
     )
     _print_table(console, heads, rows)
+    _print_reasons(console, [(s.name, last.status, last.reason) for s, _, last in entries if last])
+    if open_run:
+        console.print(Text(f"\n{_told(open_run)}", "yellow"), soft_wrap=True)
     console.print(f"\nTarget {target}.")
+    if any(last and (last.held or last.rejected or last.unknown) for _, _, last in entries):
+        console.print("See why rows did not go through: planhat-dbt failures")
+
+
+def _told(run: OpenRun) -> str:
+    if run.holder:
+        return f"Under way: {run.holder}."
+    when = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"`planhat-dbt {run.command}`, begun {when}, never came to its end: the next sync goes on from there."
+    )
 
 
 def _show_reasons(console: Console, results: Sequence[SyncResult]) -> None:
-    told = [r for r in results if r.reason]
+    _print_reasons(console, [(r.sync, r.status.value, r.reason) for r in results])
+
+
+def _print_reasons(console: Console, ends: Sequence[tuple[str, str, str]]) -> None:
+    told = [end for end in ends if end[2]]
     if told:
         console.print()
-    for result in told:
-        line = Text(f"{result.sync} {result.status.value}: ", _STATUS_STYLES[result.status])
-        line.append(result.reason, "default")
+    for sync, status, reason in told:
+        line = Text(f"{sync} {status}: ", _STATUS_STYLES.get(status, ""))
+        line.append(reason, "default")
         console.print(line, soft_wrap=True)
 
 

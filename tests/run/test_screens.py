@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from socket import gethostname
+
 import pytest
 from harness import Project
 
-from run.shop import add_companies
+from planhat_dbt.sandbox import Fault, FaultKind
+from run.shop import add_companies, add_endusers, enduser
 
 
 @pytest.mark.parametrize("options", [("--discard", "--resend"), ("--resend", "--discard"), ()])
@@ -14,3 +18,43 @@ def test_resolve_takes_one_decision(project: Project, options: tuple[str, ...]) 
     outcome = project.cli("resolve", "companies", *options)
     assert outcome.code == 2
     assert "Give one: planhat-dbt resolve companies --resend, or --discard" in outcome.err
+
+
+def test_status_says_why_a_sync_did_not_go_through(project: Project) -> None:
+    add_companies(project, 30, on_removed="clear")
+    project.sync()
+    project.replace("companies", [])
+    project.sync(code=3)
+    shown = project.cli("status").out
+    assert "companies refused: The model companies is empty" in shown
+    assert "rows sent" in shown
+    assert "Under way" not in shown
+
+
+def test_status_shows_the_run_under_way_and_the_one_that_was_killed(project: Project) -> None:
+    add_companies(project, 3)
+    project.sandbox.faults.add(Fault(kind=FaultKind.DELAY, seconds=30, method="PUT"))
+    process = project.start("sync")
+    try:
+        project.wait_for_calls(2, process)
+        assert (
+            f"Under way: `planhat-dbt sync` on {gethostname()} (PID {process.pid})"
+            in project.cli("status").out
+        )
+        told = json.loads(project.cli("status", "--output", "json").out)["open_run"]
+        assert (told["command"], told["holder"]["pid"]) == ("sync", process.pid)
+    finally:
+        process.kill()
+        process.communicate()
+    assert "`planhat-dbt sync`, begun " in project.cli("status").out
+    project.sandbox.faults.clear()
+    project.sync()
+    told = json.loads(project.cli("status", "--output", "json").out)
+    assert told["open_run"] is None
+
+
+def test_a_child_that_waits_is_told_what_for(project: Project) -> None:
+    add_companies(project, 1)
+    add_endusers(project, [enduser(1, account="c-9")])
+    project.sync()
+    assert "It is sent once its parent is in Planhat" in project.cli("failures").out
