@@ -147,15 +147,26 @@ class PayloadWriter:
         for row in rows:
             sent, refused = encoded.setdefault(row[_BATCH], ([], []))
             operation, planhat_id = (Operation.INSERT, None) if whole else (row[_OPERATION], row[_ID])
+            item: dict[str, Any] = {}
             try:
                 item = self._whole(row) if operation == Operation.INSERT else self._partial(row)
                 new_key = bool(planhat_id) and not self._key_is_id and (self._key_name or "") in item
                 sent.append(SentRow(row[_ROW], row[_KEY], operation, planhat_id, _dumps(item), new_key))
             except (BadValueError, orjson.JSONEncodeError) as error:
-                refused.append(RefusedRow(row[_ROW], row[_KEY], operation, str(error)))
+                text = f"{self._unfit(item)}{error}"
+                refused.append(RefusedRow(row[_ROW], row[_KEY], operation, text))
         return [
             Batch(number, tuple(sent), tuple(refused)) for number, (sent, refused) in sorted(encoded.items())
         ]
+
+    def _unfit(self, item: dict[str, Any]) -> str:
+        """Name the field whose value JSON cannot carry; nothing where the item is whole, or was never made."""
+        for field in self._fields:
+            try:
+                _dumps((item.get("custom", {}) if field.custom else item).get(field.name))
+            except orjson.JSONEncodeError:
+                return f"{field.target}: "
+        return ""
 
     def _whole(self, row: Row) -> dict[str, Any]:
         item = dict(self._fixed)

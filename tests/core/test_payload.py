@@ -276,3 +276,20 @@ def test_parts_keep_both_limits(lengths, rows, size, expected):
 def test_a_batch_knows_its_size():
     rows = sized(5, 6, 7)
     assert Batch(1, tuple(rows)).bytes == len(json_array(rows))
+
+
+@pytest.mark.parametrize("told", ["name: ", "custom.Plan Tier: "])
+def test_a_value_that_json_cannot_carry_names_its_field(bench, told):
+    bench.declare(COMPANY)
+    company(bench, "('a', 'A', null, null, 'Gold', 5)")
+    bench.plans()
+    with bench.session() as session:
+        writer = PayloadWriter(bench.bound(session, "c"), bench.warehouse.dialect)
+        query = f"select {', '.join(writer.select)} from {bench.tables.plan('c')} p"
+        (row,) = chain.from_iterable(session.stream(query, 2))
+    values = list(row)
+    values[6 + [f.target for f in writer._fields].index(told[:-2])] = "\ud800secret"
+    (batch,) = writer.batches([tuple(values)])
+    (refused,) = batch.refused
+    assert refused.message.startswith(told)
+    assert "secret" not in refused.message
