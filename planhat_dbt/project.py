@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROJECT_FILE = "dbt_project.yml"
 KEY = "planhat"
+_CLI = "--vars"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's loader is ten times as fast
 _ENV_VAR = re.compile(
     r"\{\{-?\s*env_var\(\s*(['\"])(?P<name>[^'\"]+)\1\s*(?:,\s*(['\"])(?P<default>[^'\"]*)\3\s*)?\)\s*"
@@ -112,7 +113,7 @@ def read_project(
     document = _read(directory / PROJECT_FILE)
     faults = Faults(model="", file=PROJECT_FILE, place=f"vars.{KEY}")
     name = _text(document, "name", environment, faults)
-    raw = _planhat_vars(document, name, _read_vars(cli_vars), faults)
+    raw, places = _planhat_vars(document, name, _read_vars(cli_vars), faults)
     target = target_path or _dbt_env(environment, "TARGET_PATH")
     target = target or _text(document, "target-path", environment, faults) or "target"
     return Project(
@@ -122,7 +123,7 @@ def read_project(
         target_path=directory / Path(target).expanduser(),
         settings=_settings(_rendered(raw, environment, faults, ""), faults),
         model_paths=_model_paths(document),
-        faults=tuple(faults.found),
+        faults=tuple(_placed(fault, places) for fault in faults.found),
     )
 
 
@@ -168,12 +169,17 @@ def _one_line(error: Exception) -> str:
 
 def _planhat_vars(
     document: dict[str, Any], name: str, cli_vars: Mapping[str, Any], faults: Faults
-) -> dict[str, Any]:
-    """`vars: planhat:`, over it those of `vars: <project>: planhat:`, over these those of `--vars`."""
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """`vars: planhat:`, over it those of `vars: <project>: planhat:`, over these those of `--vars`.
+
+    Returns:
+        The settings; and for each, also for each of `defaults`, the place that it is from.
+    """
     in_file = _mapping(document.get("vars"))
     of_project = _mapping(in_file.get(name))
     merged: dict[str, Any] = {}
-    places = ((in_file, f"vars.{KEY}"), (of_project, f"vars.{name}.{KEY}"), (cli_vars, f"--vars {KEY}"))
+    origin: dict[str, str] = {}
+    places = ((in_file, f"vars.{KEY}"), (of_project, f"vars.{name}.{KEY}"), (cli_vars, f"{_CLI} {KEY}"))
     for source, place in places:
         found = source.get(KEY)
         if isinstance(found, dict):
@@ -183,11 +189,26 @@ def _planhat_vars(
                 found = {k: v for k, v in found.items() if k != KEY}
             defaults = [m["defaults"] for m in (merged, found) if isinstance(m.get("defaults"), dict)]
             merged |= found
+            origin |= dict.fromkeys(map(str, found), place)
+            origin |= {f"defaults.{key}": place for key in _mapping(found.get("defaults"))}
             if len(defaults) == 2:
                 merged["defaults"] = defaults[0] | defaults[1]
         elif found is not None:
             faults.error(f"/{place}", f"expected a mapping of settings, found {kind_of(found)}.")
-    return merged
+    return merged, origin
+
+
+def _placed(fault: Fault, places: Mapping[str, str]) -> Fault:
+    """A fault at the place that its setting is from: other vars of the file, or the command line."""
+    path = fault.path
+    if path.startswith(f"vars.{KEY}."):
+        setting = path.removeprefix(f"vars.{KEY}.")
+        keys = re.split(r"[.\[]", setting)
+        place = places.get(".".join(keys[:2])) or places.get(keys[0]) or f"vars.{KEY}"
+        path = f"{place}.{setting}"
+    if path.startswith(f"{_CLI} "):
+        return replace(fault, file=_CLI, path=path.removeprefix(f"{_CLI} "))
+    return replace(fault, path=path)
 
 
 def _model_paths(document: dict[str, Any]) -> tuple[str, ...]:

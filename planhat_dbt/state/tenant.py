@@ -47,13 +47,30 @@ def refuse_foreign_state(
     # Where nothing was ever accepted there is no state to protect: a wrong host at the first try is corrected freely.
     foreign = [s for s in contrary if session.rows(f"select 1 from {tables.snapshot(s)} limit 1")]
     if foreign:
-        more = f" and {len(foreign) - 3} more syncs" if len(foreign) > 3 else ""
+        other, variables = _difference([known[s] for s in foreign], now, endpoint.api_host)
         raise RefusedError(
-            f"The state of {', '.join(foreign[:3])}{more} was made against another Planhat tenant or host than "
-            f"{endpoint.api_host} with this tenant. Nothing was sent.",
-            hint="Check PLANHAT_API_URL, PLANHAT_REGION and PLANHAT_TENANT_UUID. To feed another tenant as well, use "
-            "another dbt target or another `vars: planhat: schema`.",
+            f"The state of {_listed(foreign)} was made against {other}. Nothing was sent.",
+            hint=f"Check {variables}. To feed another tenant as well, use another dbt target or another "
+            "`vars: planhat: schema`.",
         )
+
+
+def _listed(syncs: Sequence[str]) -> str:
+    more = len(syncs) - 3
+    return ", ".join(syncs[:3]) + (f" and {more} more sync{'' if more == 1 else 's'}" if more > 0 else "")
+
+
+def _difference(known: Sequence[Fingerprint], now: Fingerprint, host: str) -> tuple[str, str]:
+    """Say what of a fingerprint is another one, as far as that is known, and which variables set it."""
+    if all(k.host == now.host for k in known):
+        other = f"another Planhat tenant than that of PLANHAT_TENANT_UUID, at the same host {host}"
+        return other, "PLANHAT_TENANT_UUID"
+    other, variables = f"another Planhat host than {host}", "PLANHAT_API_URL and PLANHAT_REGION"
+    if any(k.tenant and now.tenant and k.tenant != now.tenant for k in known):
+        return f"{other}, and another tenant", "PLANHAT_API_URL, PLANHAT_REGION and PLANHAT_TENANT_UUID"
+    if all(k.tenant and k.tenant == now.tenant for k in known):
+        return f"{other}, with the same tenant", variables
+    return other, variables
 
 
 def _known(session: Session, tables: StateTables) -> dict[str, Fingerprint]:

@@ -106,6 +106,31 @@ def test_settings_of_the_project_go_before_and_those_of_the_command_line_go_firs
     assert s.defaults == {"nulls": "skip", "tests": "ignore"}
 
 
+def test_a_fault_is_told_where_its_setting_is_from(tmp_path):
+    project(
+        tmp_path,
+        """
+        name: shop
+        vars:
+          planhat: {max_tries: 0, batch_rows: 0, defaults: {nulls: a, tests: a}}
+          shop: {planhat: {batch_rows: -1}}
+        """,
+    )
+    found = read_project(
+        project_dir=tmp_path, cli_vars="{planhat: {shema: x, allow_targets: 5, defaults: {tests: b}}}", env={}
+    )
+    assert {(f.file, f.path) for f in found.faults} == {
+        ("dbt_project.yml", "vars.planhat.max_tries"),
+        ("dbt_project.yml", "vars.shop.planhat.batch_rows"),
+        ("dbt_project.yml", "vars.planhat.defaults.nulls"),
+        ("--vars", "planhat.shema"),
+        ("--vars", "planhat.allow_targets"),
+        ("--vars", "planhat.defaults.tests"),
+    }
+    (wrong,) = read_project(project_dir=tmp_path, cli_vars="{planhat: 5}", env={}).faults[:1]
+    assert (wrong.file, wrong.path) == ("--vars", "planhat")
+
+
 def test_a_project_that_is_itself_called_planhat(tmp_path):
     project(tmp_path, "name: planhat\nvars: {planhat: {schema: a, planhat: {max_tries: 2}}}")
     found = read_project(project_dir=tmp_path, env={})

@@ -347,7 +347,7 @@ def test_state_of_another_tenant_is_refused(project: Project, layout: Path) -> N
     load(project, *read(layout), bind=False)
     outcome = project.sync(code=3)
     assert outcome.kinds == []
-    assert "another Planhat tenant" in outcome.err
+    assert "another Planhat host" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_first_try_at_a_wrong_host_binds_nothing(project: Project) -> None:
     assert "127.0.0.1:9" in first.out
     assert project.sync().counts("companies") == {"inserted": 2}
     refused = project.sync(code=3, env=wrong)
-    assert "another Planhat tenant or host" in refused.err
+    assert "another Planhat host than 127.0.0.1:9, with the same tenant" in refused.err
     assert refused.kinds == []
 
 
