@@ -61,6 +61,22 @@ def select_syncs(
     return found
 
 
+def why_none(declared: Sequence[Sync]) -> str:
+    """Say why no sync is left to be used.
+
+    Args:
+        declared: Those of the project.
+    """
+    if not declared:
+        return "No syncs. Add a `planhat` block under `config: meta:` of a model and run `dbt parse`."
+    several = len(declared) > 1
+    if any(s.enabled for s in declared):
+        left = f"none of the {len(declared):,} declared syncs" if several else "out the one declared sync"
+        return f"The selection leaves {left}."
+    whole = f"All {len(declared):,} declared syncs are" if several else "The one declared sync is"
+    return f"{whole} disabled (`enabled: false`)."
+
+
 class _Selection:
     """A project's syncs and nodes, to be chosen from."""
 

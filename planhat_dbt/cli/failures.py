@@ -13,6 +13,7 @@ from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.wording import counted, printable
 from planhat_dbt.run.compare_step import reads_back
+from planhat_dbt.selection import why_none
 from planhat_dbt.state.failures import read_failures
 from planhat_dbt.state.layout import StateTables, existing_tables
 from planhat_dbt.state.rename import state_name
@@ -49,6 +50,8 @@ _NEXT = {
 def failures(*, keys: int, output: str, **given: Any) -> None:
     """List rows that are held, rejected or of unknown outcome, by reason, with example keys."""
     context = build_context(request(given), on_wait=lambda text: click.echo(text, err=True))
+    if not context.syncs:
+        click.echo(why_none(context.all_syncs), err=True)
     tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
     with context.warehouse.open() as session:
         present = existing_tables(session, tables)

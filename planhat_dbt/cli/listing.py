@@ -9,7 +9,7 @@ import orjson
 
 from planhat_dbt.bootstrap import load_checked
 from planhat_dbt.cli.options import project_options, request, selection_options
-from planhat_dbt.selection import select_syncs
+from planhat_dbt.selection import select_syncs, why_none
 
 
 @click.command(name="list")
@@ -40,7 +40,7 @@ def command(output: str, **given: Any) -> None:
     elif rows:
         _table(rows)
     else:
-        click.echo("No syncs. Add a `planhat` block under `config: meta:` of a model and run `dbt parse`.")
+        click.echo(why_none(loaded.declarations.syncs))
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

@@ -11,6 +11,7 @@ from planhat_dbt.bootstrap import build_context
 from planhat_dbt.cli.options import project_options, request, selection_options
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.text import show_status
+from planhat_dbt.selection import why_none
 from planhat_dbt.state.history import last_runs, open_run, rows_held_by_planhat
 from planhat_dbt.state.layout import StateTables, existing_tables
 from planhat_dbt.state.rename import state_name
@@ -23,6 +24,8 @@ from planhat_dbt.state.rename import state_name
 def status(output: str, **given: Any) -> None:
     """Show for each sync: its last run, the rows Planhat is known to hold, and what is not settled."""
     context = build_context(request(given), on_wait=lambda text: click.echo(text, err=True))
+    if not context.syncs:
+        click.echo(why_none(context.all_syncs), err=True)
     tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
     with context.warehouse.open() as session:
         present = existing_tables(session, tables)

@@ -211,13 +211,13 @@ def _show_notes(console: Console, results: Sequence[SyncResult], more: Sequence[
 
 def _print_table(console: Console, heads: Sequence[str], rows: list[list[Text]]) -> None:
     """Print a table; on a narrow screen columns without a value go first, then the object's."""
+    if not rows:
+        return
     shown = [i for i, head in enumerate(heads) if head not in _RARE or any(row[i].plain for row in rows)]
-    widths = (
-        [max(len(head), *(len(row[i]) for row in rows), 0) for i, head in enumerate(heads)] if rows else []
-    )
-    if rows and _width(widths, shown) > console.width:
+    widths = [max(len(head), *(len(row[i]) for row in rows)) for i, head in enumerate(heads)]
+    if _width(widths, shown) > console.width:
         shown = [i for i in shown if any(row[i].plain for row in rows)]
-    if rows and _width(widths, shown) > console.width and "object" in heads:
+    if _width(widths, shown) > console.width and "object" in heads:
         shown.remove(heads.index("object"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i in shown:

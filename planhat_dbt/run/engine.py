@@ -52,6 +52,7 @@ from planhat_dbt.run.lookup_step import look_up, wants_lookups
 from planhat_dbt.run.read_back_step import read_back
 from planhat_dbt.run.recovery_step import enter_kept, enter_left
 from planhat_dbt.run.seal_step import check_rows, check_seal, forget_seal, seal_plans
+from planhat_dbt.selection import why_none
 from planhat_dbt.settings import OnUnknown
 from planhat_dbt.state.event_times import prune
 from planhat_dbt.state.journal import ALL, Journal, utc_now
@@ -215,8 +216,7 @@ class Run:
     def _prepare(self, session: Session, *, all_compared: bool = False) -> list[Entry]:
         """Check all that can be checked before the first comparison."""
         context = self._context
-        if context.gate.notice:
-            self._listener.notice(context.gate.notice)
+        self._tell_circumstances()
         entries = [Entry(sync) for sync in context.syncs]
         for entry in entries:
             closed = check_gate(entry.sync, context.manifest, context.gate)
@@ -243,6 +243,12 @@ class Run:
                 self._decide(session, entry.sync.name, context.settings.on_unknown)
         skip_unbuilt(session, context, self._tables, ungated, all_compared=all_compared)
         return entries
+
+    def _tell_circumstances(self) -> None:
+        if self._context.gate.notice:
+            self._listener.notice(self._context.gate.notice)
+        if not self._context.syncs:
+            self._listener.notice(why_none(self._context.all_syncs))
 
     def _decide(self, session: Session, sync: str, decision: OnUnknown, keys: tuple[str, ...] = ()) -> int:
         if decision is OnUnknown.HOLD:

@@ -58,3 +58,17 @@ def test_a_child_that_waits_is_told_what_for(project: Project) -> None:
     add_endusers(project, [enduser(1, account="c-9")])
     project.sync()
     assert "It is sent once its parent is in Planhat" in project.cli("failures").out
+
+
+@pytest.mark.parametrize("command", ["sync", "plan", "status", "failures", "list"])
+def test_a_selection_that_leaves_nothing_is_told(project: Project, command: str) -> None:
+    add_companies(project, 1)
+    assert "The selection leaves out the one declared sync." in project.cli(command, "--exclude", "*").told
+    add_endusers(project, [])
+    outcome = project.cli(command, "--exclude", "*")
+    assert outcome.code == 0
+    assert "The selection leaves none of the 2 declared syncs." in outcome.told
+    assert "object" not in outcome.out, "no heads of an empty table"
+    add_companies(project, 1, enabled=False)
+    add_endusers(project, [], enabled=False)
+    assert "All 2 declared syncs are disabled (`enabled: false`)." in project.cli(command).told
