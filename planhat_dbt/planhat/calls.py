@@ -12,6 +12,7 @@ import random
 import time
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _TRY_AGAIN = frozenset({408, 500, 502, 503, 504})
 _LONGEST_BACKOFF = 30.0
+_PATIENCE = 4.0
+"""Seconds that a call may take to be tried again without a word; and between two words."""
 _QUOTE = 200
 """Characters of Planhat's own words in our messages."""
 
@@ -86,6 +89,7 @@ class Caller:
         budgets: tuple[Budget, Budget],
         on_call: Callable[[CallRecord], None] | None,
         before_call: Callable[[], None] | None = None,
+        on_retry: Callable[[str], None] | None = None,
     ) -> None:
         """Make a caller; `budgets` are those of the main API and of the tracking host."""
         self._endpoint = endpoint
@@ -94,6 +98,8 @@ class Caller:
         self._main_budget, self._tracking_budget = budgets
         self._on_call = on_call
         self._before_call = before_call
+        self._on_retry = on_retry
+        self._told_at = -_PATIENCE
 
     def send(self, call: Call) -> Answer:
         """Make a call.
@@ -108,7 +114,8 @@ class Caller:
         progress = _Progress()
         budget = self._tracking_budget if call.tracking else self._main_budget
         settings = self._settings
-        repeatable = call.repeatable  # what these functions hold lives on in a cycle: not the whole body
+        # What these functions hold lives on in a cycle: not the whole body.
+        repeatable, place = call.repeatable, f"{_place(call)} at {self._host(call)}"
 
         def wait(state: RetryCallState) -> float:
             fault = state.outcome.exception() if state.outcome else None
@@ -129,7 +136,12 @@ class Caller:
             return isinstance(exc, Fault) and not exc.permanent and (repeatable or not exc.sent)
 
         retrying = Retrying(
-            retry=retry_if_exception(worth_retrying), wait=wait, stop=stop, sleep=sleep, reraise=True
+            retry=retry_if_exception(worth_retrying),
+            wait=wait,
+            stop=stop,
+            sleep=sleep,
+            before_sleep=partial(self._tell, place, progress),
+            reraise=True,
         )
         try:
             return retrying(self._attempt, call, budget, progress)
@@ -137,6 +149,16 @@ class Caller:
             self._fail(call, progress, fault)
         except StopRequestedError:
             self._stopped(call, progress)
+
+    def _tell(self, place: str, progress: _Progress, state: RetryCallState) -> None:
+        """Say why a call takes its time; of calls that run side by side, one does."""
+        now, fault = time.monotonic(), state.outcome.exception() if state.outcome else None
+        lasts = now - state.start_time + state.upcoming_sleep >= _PATIENCE
+        if self._on_retry and lasts and isinstance(fault, Fault) and now - self._told_at >= _PATIENCE:
+            self._told_at = now
+            following = f"attempt {progress.attempts + 1} of {self._settings.max_tries}"
+            text = f"{place}: {fault.text}; {following} in {state.upcoming_sleep:.0f} s."
+            self._on_retry(self._endpoint.redact(text))
 
     def _attempt(self, call: Call, budget: Budget, progress: _Progress) -> Answer:
         try:

@@ -50,6 +50,7 @@ class PlanhatClient:
         on_call: Callable[[CallRecord], None] | None = None,
         *,
         before_call: Callable[[], None] | None = None,
+        on_retry: Callable[[str], None] | None = None,
         stop: threading.Event | None = None,
         budget: Budget | None = None,
     ) -> None:
@@ -60,6 +61,7 @@ class PlanhatClient:
             settings: Patience and pace.
             on_call: Told of every HTTP attempt, in the thread that made it.
             before_call: Called before each call and its waits, in the thread that makes it.
+            on_retry: Told why calls are tried again, once that lasts.
             stop: Set to end all waits and to send nothing more (SIGINT).
             budget: One to share with other clients; own by default. Tracking calls are not under it.
 
@@ -76,7 +78,9 @@ class PlanhatClient:
         tracking = Budget(None, throttle_base=settings.throttle_base, stop=stop)
         self._endpoint = endpoint
         self._transport = Transport(endpoint, settings)
-        self._caller = Caller(endpoint, settings, self._transport, (main, tracking), on_call, before_call)
+        self._caller = Caller(
+            endpoint, settings, self._transport, (main, tracking), on_call, before_call, on_retry
+        )
 
     def __enter__(self) -> Self:
         return self

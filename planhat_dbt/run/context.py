@@ -56,6 +56,23 @@ class Silent:
         """Say nothing."""
 
 
+class Onward(Silent):
+    """A listener of removals: their rows count on from the changes, which went before."""
+
+    def __init__(self, listener: Listener, before: int) -> None:
+        """Pass on to a listener, which has been told of so many rows."""
+        self._listener = listener
+        self._before = before
+
+    def notice(self, text: str) -> None:
+        """Pass it on."""
+        self._listener.notice(text)
+
+    def delivered(self, sync: Sync, rows: int, of: int) -> None:
+        """Pass it on, with the rows of before."""
+        self._listener.delivered(sync, self._before + rows, of)
+
+
 @dataclass(frozen=True, slots=True)
 class Overrides:
     """What the user allows for this once."""

@@ -37,6 +37,7 @@ from planhat_dbt.run.compare_step import (
     set_aside,
     take_along,
 )
+from planhat_dbt.run.context import Onward
 from planhat_dbt.run.custom_step import wants_types, with_types
 from planhat_dbt.run.deliver_step import (
     Delivery,
@@ -309,7 +310,12 @@ class Run:
         with (
             Heartbeat(self._context.warehouse, self._lease, *times, self.stop) as heartbeat,
             PlanhatClient(
-                endpoint, client_settings, self._book.note, before_call=release, stop=self.stop
+                endpoint,
+                client_settings,
+                self._book.note,
+                before_call=release,
+                on_retry=self._listener.notice,
+                stop=self.stop,
             ) as client,
         ):
             desk = Desk(
@@ -395,7 +401,7 @@ class Run:
         desk.touched.add(entry.sync.object.name)
         if entry.sync.object.name == "custom_field":
             desk.custom.forget()
-        return self._take_in(entry, deliver_changes, desk)
+        return self._take_in(entry, deliver_changes, desk, self._listener)
 
     def _get_ready(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
         """Ask Planhat what a plan needs; what stops this stops the sync, or the run if Planhat cannot be asked."""
@@ -446,12 +452,13 @@ class Run:
         entry.removals_begun = True
 
     def _removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
-        entry.removals_begun = True
         assert entry.compared is not None  # noqa: S101 - `removals_left` looked
+        plan = entry.compared.plan
+        entry.removals_begun = True
         taken_over = leave_taken_over(desk, entry.compared)
-        stopped_by = self._take_in(entry, deliver_removals, desk)
+        stopped_by = self._take_in(entry, deliver_removals, desk, Onward(self._listener, plan.changes))
         if taken_over:
-            entry.compared = replace(entry.compared, plan=entry.compared.plan.without(taken_over))
+            entry.compared = replace(entry.compared, plan=plan.without(taken_over))
         return stopped_by
 
     def _leave_removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
@@ -459,10 +466,10 @@ class Run:
         entry.counts += hold_removals(desk, entry.compared, entry.reason or "the run did not get there")
         return None
 
-    def _take_in(self, entry: Entry, step: _Step, desk: Desk) -> PlanhatDbtError | None:
+    def _take_in(self, entry: Entry, step: _Step, desk: Desk, listener: Listener) -> PlanhatDbtError | None:
         assert entry.compared is not None  # noqa: S101 - only compared syncs are delivered
         started = time.monotonic()
-        delivery = step(desk, entry.compared, self._listener)
+        delivery = step(desk, entry.compared, listener)
         entry.seconds_deliver += time.monotonic() - started
         entry.counts += delivery.counts
         if delivery.stop:

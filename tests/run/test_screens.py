@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from socket import gethostname
 
 import pytest
 from harness import Project
 
 from planhat_dbt.sandbox import Fault, FaultKind
-from run.shop import add_companies, add_endusers, enduser
+from run.shop import add_companies, add_endusers, company, enduser
 
 
 @pytest.mark.parametrize("options", [("--discard", "--resend"), ("--resend", "--discard"), ()])
@@ -72,3 +73,21 @@ def test_a_selection_that_leaves_nothing_is_told(project: Project, command: str)
     add_companies(project, 1, enabled=False)
     add_endusers(project, [], enabled=False)
     assert "All 2 declared syncs are disabled (`enabled: false`)." in project.cli(command).told
+
+
+def test_removals_count_on_from_the_changes(project: Project) -> None:
+    add_companies(project, 3, on_removed="clear")
+    project.sync()
+    project.replace("companies", [company(1), company(2, name="B"), company(4)])
+    told = [line for line in project.sync().err.splitlines() if " rows" in line]
+    assert told == ["companies: 2 of 3 rows", "companies: 3 of 3 rows"]
+
+
+def test_retries_that_last_are_told(project: Project) -> None:
+    add_companies(project, 1)
+    outcome = project.sync(code=1, env={"PLANHAT_API_URL": "http://127.0.0.1:9"}, max_wait=12, max_tries=4)
+    told = [
+        line for line in outcome.err.splitlines() if line.startswith("Note: GET /customfields at 127.0.0.1:9")
+    ]
+    assert told
+    assert re.search(r": .*refused.*; attempt \d of 4 in \d+ s\.$", told[0]), told
