@@ -89,8 +89,9 @@ def run_sync(asked: Request, overrides: Overrides, output: str, seal: Seal | Non
         click.echo(as_json(document))
     else:
         show_result(result)
-    if result.stopped_by and result.stopped_by.hint:
-        click.echo(result.stopped_by.hint, err=True)
+    hint = result.stopped_by.hint if result.stopped_by else ""
+    if hint and not any(hint in one.reason for one in result.results):
+        click.echo(hint, err=True)
     return 128 + received[0] if received else result.exit_code
 
 

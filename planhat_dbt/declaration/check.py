@@ -156,10 +156,17 @@ def _match(obj: ObjectType, mode: Mode, draft: Draft) -> Match | None:
         )
     problem = _match_problem(obj, mode, field)
     if problem:
-        faults.error(f"match.{word}", problem)
+        faults.error(f"match.{word}", f"{problem}{_keyed_instead(obj, mode, field)}")
     if field not in KEY_FIELDS:
         return None
     return Match(cast("KeyField", field), column)
+
+
+def _keyed_instead(obj: ObjectType, mode: Mode, field: str) -> str:
+    """How rows are told apart of objects in which Planhat keeps no key of ours."""
+    if obj.bulk_keys != ("_id",) or field == "_id" or mode is Mode.UPDATE:
+        return ""
+    return f" Planhat keeps no key of yours in {obj.plural}: leave `match` out and give `key: <column>`."
 
 
 def _previous_match(obj: ObjectType, mode: Mode, match: Match | None, draft: Draft) -> Match | None:

@@ -25,7 +25,8 @@ def missing_columns(sync: Sync, table_columns: Collection[str]) -> tuple[Fault, 
             file=sync.model.path,
             path=f"config.meta.planhat.{path}",
             message=f"sync `{sync.name}`: the built table {sync.model.relation.rendered} has no column "
-            f"`{column}`.{did_you_mean(column, table_columns)}",
+            f"`{column}`.{did_you_mean(column, table_columns)} If the model has it, the table is older than the "
+            f"model: run `dbt build --select {sync.model.name}`.",
         )
         for path, column in _columns_read(sync)
         if column.casefold() not in there

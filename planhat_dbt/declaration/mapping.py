@@ -74,6 +74,7 @@ def _unknown_field(obj: ObjectType, target: str) -> str:
     suggestion = did_you_mean(target, writable)
     if not suggestion and (computed := nearest(target, obj.fields)):
         suggestion = f" (`{computed}` exists, but is read-only.)"
+    suggestion = suggestion or f" docs/objects.md lists the fields of {obj.plural}."
     custom = (
         f" If it is a custom field, put it under `custom`: `custom: {{{target}: …}}`." if obj.custom else ""
     )

@@ -42,8 +42,10 @@ def parse(model: type[M], raw: dict[str, Any], faults: Faults, path: str = "") -
         errors.sort(key=lambda e: e["type"] == "missing")  # misspelt keys first: they may be what is missing
         for error in _worth_telling(model, errors):
             below = dotted(error["loc"])
-            message = explain(error, lambda location: _keys_at(model, location))
-            faults.error(f"{path}.{below}" if path and below else path or below, message)
+            place = f"{path}.{below}" if path and below else path or below
+            if error["type"] == "missing" and faults.tells_of(place):
+                continue  # it was there, and taken out for a fault of its own
+            faults.error(place, explain(error, lambda location: _keys_at(model, location)))
         mended = [_mend(model, data, error) for error in errors]
         if not all(mended):
             return None

@@ -107,7 +107,7 @@ def _check_columns(
         first = f"{faults[0].model}, {place}: {faults[0].message}"
         told = "1 column does" if len(faults) == 1 else f"{len(faults):,} columns do"
         text = f"{told} not fit the declarations{':' if len(faults) == 1 else ', the first:'} {first}"
-        found.fail("columns", text, "Correct the model or the declaration, or build the model anew.", 2)
+        found.fail("columns", text, "Correct the model or the declaration.", 2)
     return bound
 
 

@@ -261,7 +261,7 @@ class Caller:
             text = f"The API token lacks the right to {place} at {host} (403)"
             hint = "Give its Service Account (Private App) in Planhat the rights for this object."
         return AccessDeniedError(
-            self._endpoint.redact(f"{text}: {words}" if words else f"{text}."),
+            self._endpoint.redact(f"{text}: {words.rstrip('.')}." if words else f"{text}."),
             hint=hint,
             status=exchange.status,
             attempts=progress.attempts,

@@ -91,3 +91,20 @@ def test_retries_that_last_are_told(project: Project) -> None:
     ]
     assert told
     assert re.search(r": .*refused.*; attempt \d of 4 in \d+ s\.$", told[0]), told
+
+
+def test_a_refused_token_is_told_once(project: Project) -> None:
+    add_companies(project, 1)
+    outcome = project.sync(code=1, env={"PLANHAT_API_TOKEN": "x" * 40})
+    assert "(401 on GET /customfields): Unauthorized. Check that" in outcome.out
+    assert outcome.told.count("Check that PLANHAT_API_TOKEN is whole") == 1
+
+
+def test_a_missing_column_may_be_one_of_a_stale_table(project: Project) -> None:
+    add_companies(project, 1)
+    project.sql("alter table companies drop column phase")
+    told = " ".join(project.sync(code=2).err.split())
+    assert "has no column `phase`" in told
+    assert (
+        "If the model has it, the table is older than the model: run `dbt build --select companies`." in told
+    )
