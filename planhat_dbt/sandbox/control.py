@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from starlette.responses import Response
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Service, Request, Any], Any]
 
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""Those that are answered in our words, offered at a path or not."""
+
 
 def routes(service: Service) -> list[Route]:
     """The routes of the control API."""
@@ -45,7 +48,12 @@ def routes(service: Service) -> list[Route]:
         ("/records/{model}", {"GET": _records, "POST": _seed, "DELETE": _clear_records}),
         ("/records/{model}/{record_id}", {"PUT": _edit, "DELETE": _remove}),
     )
-    return [Route(path, _endpoint(service, handlers), methods=list(handlers)) for path, handlers in table]
+    found = [Route(path, _endpoint(service, handlers), methods=_METHODS) for path, handlers in table]
+    return [*found, Route("/{path:path}", _nothing_here, methods=_METHODS)]
+
+
+async def _nothing_here(request: Request) -> Response:
+    return _json({"error": f"not found: {request.url.path}"}, 404)
 
 
 def _endpoint(service: Service, handlers: dict[str, Handler]) -> Callable[[Request], Awaitable[Response]]:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import orjson
 from jinja2 import Environment, PackageLoader, select_autoescape
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from planhat_dbt.sandbox.tenant import EVENT_STREAMS
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from planhat_dbt.sandbox.log import LoggedCall
     from planhat_dbt.sandbox.service import Service
@@ -70,6 +69,15 @@ def route(service: Service) -> Route:
         return HTMLResponse(content, headers={"Content-Security-Policy": _POLICY})
 
     return Route("/", endpoint, methods=["GET"])
+
+
+def icon_route() -> Route:
+    """The route of the icon that browsers ask for: there is none, and it is no call to Planhat."""
+
+    async def endpoint(_request: Request) -> Response:
+        return Response(status_code=204)
+
+    return Route("/favicon.ico", endpoint, methods=["GET"])
 
 
 def _context(service: Service, query: Mapping[str, str], url: str) -> dict[str, Any]:

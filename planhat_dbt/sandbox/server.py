@@ -43,7 +43,12 @@ def application(service: Service) -> Starlette:
     """The ASGI application of a sandbox."""
     gateway = Gateway(service)
     return Starlette(
-        routes=[page.route(service), Mount("/_sandbox", routes=control.routes(service)), Mount("/", gateway)]
+        routes=[
+            page.route(service),
+            page.icon_route(),
+            Mount("/_sandbox", routes=control.routes(service)),
+            Mount("/", gateway),
+        ]
     )
 
 

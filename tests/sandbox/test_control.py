@@ -189,3 +189,18 @@ def test_a_foreign_data_file_is_refused_and_kept(tmp_path: Path, content: str) -
     with pytest.raises(DataFileError, match=r"planhat\.json"), Sandbox(data=data):
         pass
     assert data.read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "nope", 404), ("PUT", "state/nope", 404), ("DELETE", "state", 405), ("PATCH", "rules", 405)],
+)
+def test_errors_are_json(control: httpx.Client, method: str, path: str, status: int) -> None:
+    answer = control.request(method, path)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error"}
+
+
+def test_a_browsers_wish_for_an_icon_is_no_call(sandbox: Sandbox) -> None:
+    assert httpx.get(f"{sandbox.url}/favicon.ico").status_code == 204
+    assert list(sandbox.log.calls) == []
