@@ -69,8 +69,8 @@ def _sent_before(plan: SyncPlan, left_behind: str) -> Refusal | None:
         return None
     reason = (
         f"{plan.sync} has sent nothing yet. {left_behind}, which no declaration names any more, has fed {plan.object}: "
-        f"if it was renamed, all {plan.changes:,} rows would be sent a second time. To go on with its state, add "
-        f"`previous_name: {left_behind}` to the declaration of {plan.sync}."
+        f"if it was renamed, what it sent would be sent a second time (planned: {plan.changes:,}). "
+        f"To go on with its state, add `previous_name: {left_behind}` to the declaration of {plan.sync}."
     )
     return Refusal(
         plan.sync,

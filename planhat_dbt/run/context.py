@@ -59,10 +59,11 @@ class Silent:
 class Onward(Silent):
     """A listener of removals: their rows count on from the changes, which went before."""
 
-    def __init__(self, listener: Listener, before: int) -> None:
-        """Pass on to a listener, which has been told of so many rows."""
+    def __init__(self, listener: Listener, before: int, left_out: int) -> None:
+        """Pass on to a listener, which has been told of so many rows; so many more are not sent after all."""
         self._listener = listener
         self._before = before
+        self._left_out = left_out
 
     def notice(self, text: str) -> None:
         """Pass it on."""
@@ -70,7 +71,7 @@ class Onward(Silent):
 
     def delivered(self, sync: Sync, rows: int, of: int) -> None:
         """Pass it on, with the rows of before."""
-        self._listener.delivered(sync, self._before + rows, of)
+        self._listener.delivered(sync, self._before + rows, of - self._left_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -456,7 +456,8 @@ class Run:
         plan = entry.compared.plan
         entry.removals_begun = True
         taken_over = leave_taken_over(desk, entry.compared)
-        stopped_by = self._take_in(entry, deliver_removals, desk, Onward(self._listener, plan.changes))
+        onward = Onward(self._listener, plan.changes, sum(taken_over.values()))
+        stopped_by = self._take_in(entry, deliver_removals, desk, onward)
         if taken_over:
             entry.compared = replace(entry.compared, plan=plan.without(taken_over))
         return stopped_by

@@ -125,3 +125,11 @@ def test_two_rows_of_one_record_never_travel_together(project: Project) -> None:
     assert project.failures() == {}
     assert {"Old": "a-1", "New": "a-2"}[str(stored(project)["a-2"])] == key
     project.quiet()
+
+
+def test_progress_ends_with_all_rows(project: Project) -> None:
+    companies(project, ("a-1", "Acme", "crm-7"), ("b-1", "Beta", "crm-8"), on_removed="delete")
+    project.sync()
+    project.replace("companies", [("a-2", "Acme", "crm-7")])
+    project.build()
+    assert project.sync().err.splitlines()[-1] == "companies: 2 of 2 rows"
