@@ -45,7 +45,7 @@ _TESTS: Final[dict[Check, Callable[[Dialect, str, Plain], str]]] = {
     Check.NONE: lambda *_: "",
     Check.SAFE_INTEGER: lambda dialect, source, _: dialect.within(source, _SAFE_INTEGER),
     Check.SHORT_NUMBER: lambda _, source, __: f"length({source}) <= {_SAFE_LENGTH}",
-    Check.USUAL_FLOAT: lambda dialect, source, _: _usual_float(f"cast({source} as {dialect.double})"),
+    Check.USUAL_FLOAT: lambda _, source, __: _usual_float(source),
     Check.ONE_OF: lambda dialect, source, plain: (
         f"{source} in ({', '.join(map(dialect.literal, plain.values))})"
     ),
@@ -171,6 +171,8 @@ def source_of(dialect: Dialect, number: int, bound: BoundField) -> str:
         return f"case when {column} is not null then coalesce(l{number}.planhat_id, '') end"
     if isinstance(bound.mapping.source, Constant):
         return dialect.wire(column, bound.stored, WireForm.NATIVE)
+    if bound.kind is ColumnKind.FLOAT and bound.conversion.form is WireForm.NATIVE:
+        return f"cast({column} as {dialect.double})"  # drivers read a short float with the fewest digits
     return dialect.wire(column, bound.stored, bound.conversion.form)
 
 
