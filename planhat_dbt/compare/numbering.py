@@ -8,6 +8,7 @@ from planhat_dbt.declaration.types import OnRemoved
 from planhat_dbt.state.event_times import TIME_COLUMN
 
 if TYPE_CHECKING:
+    from planhat_dbt.binding import BoundSync
     from planhat_dbt.compare.comparison import Comparison
     from planhat_dbt.warehouse.port import Dialect
 
@@ -40,6 +41,13 @@ INDEXED: Final = ("_batch", "_row")
 """The columns by which rows of a plan table are found."""
 
 
+def columns_but(dialect: Dialect, bound: BoundSync, *left_out: str) -> list[str]:
+    """The columns of a sync's plan in their order, without some of our own."""
+    own = [c for c in PLAN_COLUMNS if c not in left_out]
+    time = [TIME_COLUMN] if bound.event_time else []
+    return [*own, *time, *(dialect.quote(f.name) for f in bound.fields)]
+
+
 def phase(*, single_creates: bool) -> str:
     """The way a row travels, as a number: 1 bulk, 2 clears, 3 deletes, 4 single creates, 0 not at all."""
     inserts = 4 if single_creates else 1
@@ -67,9 +75,7 @@ def numbered(dialect: Dialect, comparison: Comparison, source: str, *, single_cr
         numbers[4] = f"floor(({nth(4)} - 1) / {CREATE_BATCH_ROWS}) + {CREATE_BATCHES_FROM}"
     whens = "".join(f"\n    when {way} then {number}" for way, number in numbers.items())
     batch = f"cast(case _phase{whens}\n  end as {dialect.integer}) as _batch"
-    rest = [c for c in PLAN_COLUMNS if c not in ("_row", "_batch")]
-    rest += [TIME_COLUMN] if bound.event_time else []
-    rest += [dialect.quote(f.name) for f in bound.fields]
+    rest = columns_but(dialect, bound, "_row", "_batch")
     return (
         f"select cast(row_number() over ({order}) as {dialect.bigint}) as _row,\n  {batch},\n  "
         + ",\n  ".join(rest)

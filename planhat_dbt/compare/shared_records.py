@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from planhat_dbt.compare.numbering import PLAN_COLUMNS, numbered, phase
-from planhat_dbt.state.event_times import TIME_COLUMN
+from planhat_dbt.compare.numbering import columns_but, numbered, phase
 
 if TYPE_CHECKING:
     from planhat_dbt.compare.comparison import Comparison
@@ -33,9 +32,7 @@ def plan_apart(tables: StateTables, comparison: Comparison) -> str:
     """Write the query that gives the plan anew, with one update for each record."""
     dialect, bound = tables.dialect, comparison.bound
     plan = tables.plan(bound.name)
-    rest = [c for c in PLAN_COLUMNS if c not in ("_row", "_batch", "_operation", "_code", "_message")]
-    rest += [TIME_COLUMN] if bound.event_time else []
-    rest += [dialect.quote(f.name) for f in bound.fields]
+    rest = columns_but(dialect, bound, "_row", "_batch", "_operation", "_code", "_message")
     columns = [
         "case when t._first < p._row then null else p._operation end as _operation",
         "case when t._first < p._row then 'same_record' else p._code end as _code",

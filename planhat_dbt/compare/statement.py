@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from planhat_dbt.compare.changes import Changes, is_compared
-from planhat_dbt.compare.numbering import PLAN_COLUMNS, numbered, phase
+from planhat_dbt.compare.numbering import columns_but, numbered, phase
 from planhat_dbt.compare.verdicts import Verdicts
 from planhat_dbt.declaration.manner import Creates
 from planhat_dbt.declaration.types import CompanyRef, Constant, Lookup, Mode, OnRemoved
@@ -273,10 +273,8 @@ class _Statement:
 
     def _patient(self) -> str:
         """Leave refused rows alone of which nothing has changed, until their next try is due."""
-        quote, version = self._dialect.quote, self._comparison.mapping.version
-        rest = [c for c in PLAN_COLUMNS if c not in ("_row", "_batch", "_operation", "_code", "_message")]
-        rest += [TIME_COLUMN] if self._bound.event_time else []
-        rest += [quote(f.name) for f in self._bound.fields]
+        version = self._comparison.mapping.version
+        rest = columns_but(self._dialect, self._bound, "_row", "_batch", "_operation", "_code", "_message")
         columns = [
             "case when w.key is null then q._operation end as _operation",
             "case when w.key is null then q._phase else 0 end as _phase",

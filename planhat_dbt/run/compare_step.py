@@ -316,10 +316,14 @@ def compare(
 
 def _set_apart(session: Session, tables: StateTables, comparison: Comparison) -> None:
     """Leave one update of each record in the plan."""
-    sync = comparison.bound.name
     session.scratch(_APART, plan_apart(tables, comparison))
+    replace_plan(session, tables, comparison.bound.name, _APART)
+
+
+def replace_plan(session: Session, tables: StateTables, sync: str, scratch: str) -> None:
+    """Put what a scratch table holds in the place of a plan."""
     session.execute(drop_plan(tables, sync))
-    session.execute(f"create table {tables.plan(sync)} as select * from {_APART}")
+    session.execute(f"create table {tables.plan(sync)} as select * from {scratch}")
     session.index(tables.plan(sync), *INDEXED)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.compare import (
-    INDEXED,
-    drop_plan,
     former_searches,
     people_searches,
     record_searches,
@@ -18,7 +16,7 @@ from planhat_dbt.compare import (
 from planhat_dbt.declaration.manner import Creates, manner_of
 from planhat_dbt.declaration.types import Lookup, Mode
 from planhat_dbt.plan import Operation
-from planhat_dbt.run.compare_step import recount
+from planhat_dbt.run.compare_step import recount, replace_plan
 from planhat_dbt.run.finder import Finder
 
 if TYPE_CHECKING:
@@ -116,7 +114,6 @@ class _LookUp:
 
     def _settle(self, *, people_asked: bool) -> None:
         desk, compared = self._desk, self._compared
-        sync = compared.sync
         with self._open() as session:
             query = settled_plan(
                 desk.tables, compared.comparison, single_creates=self._singly, people_asked=people_asked
@@ -124,9 +121,7 @@ class _LookUp:
             session.scratch(_SETTLED, query)
             with session.transaction():
                 desk.lease.renew(session)
-                session.execute(drop_plan(desk.tables, sync.name))
-                session.execute(f"create table {desk.tables.plan(sync.name)} as select * from {_SETTLED}")
-                session.index(desk.tables.plan(sync.name), *INDEXED)
+                replace_plan(session, desk.tables, compared.sync.name, _SETTLED)
 
 
 if TYPE_CHECKING:

@@ -20,6 +20,14 @@ def companies(project: Project, *rows: tuple[str, str, str], **more: Any) -> Non
     project.model("companies", {**COMPANIES, "max_removals": "100%", **more}, COLUMNS, rows)
 
 
+def two_rows_of_one_record(project: Project) -> None:
+    companies(project, ("a-1", "Acme", "crm-7"), ("b-1", "Beta", "crm-8"), on_removed="delete")
+    project.sync()
+    project.insert("companies", [("a-2", "Acme", "crm-7")])
+    project.build()
+    project.sync()
+
+
 def stored(project: Project) -> dict[str, Any]:
     return {r.get("externalId"): r.get("name") for r in project.sandbox.tenant.records("companies")}
 
@@ -66,11 +74,7 @@ def test_other_removals_of_the_run_go_on(project: Project, on_removed: str) -> N
 
 
 def test_two_rows_of_one_record_are_removed_with_the_last(project: Project) -> None:
-    companies(project, ("a-1", "Acme", "crm-7"), ("b-1", "Beta", "crm-8"), on_removed="delete")
-    project.sync()
-    project.insert("companies", [("a-2", "Acme", "crm-7")])
-    project.build()
-    project.sync()
+    two_rows_of_one_record(project)
     project.replace("companies", [("a-2", "Acme", "crm-7"), ("b-1", "Beta", "crm-8")])
     project.build()
     assert project.sync().kinds == []
@@ -83,11 +87,7 @@ def test_two_rows_of_one_record_are_removed_with_the_last(project: Project) -> N
 
 
 def test_two_rows_of_one_record_that_leave_together_are_removed(project: Project) -> None:
-    companies(project, ("a-1", "Acme", "crm-7"), ("b-1", "Beta", "crm-8"), on_removed="delete")
-    project.sync()
-    project.insert("companies", [("a-2", "Acme", "crm-7")])
-    project.build()
-    project.sync()
+    two_rows_of_one_record(project)
     project.replace("companies", [("b-1", "Beta", "crm-8")])
     project.build()
     project.sync()
