@@ -73,6 +73,7 @@ _ASIDE: Final = {
     "lookup_missing": "the person it refers to is not in Planhat",
     "no_match": "no single record of it in Planhat",
     "no_id": "its Planhat id is not known",
+    "same_record": "another row updates the same record",
     "not_sent": "an earlier run ended before it",
     "unknown": "an earlier run did not learn the outcome",
 }

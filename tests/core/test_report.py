@@ -12,11 +12,11 @@ import pytest
 from planhat_dbt import __version__
 from planhat_dbt.errors import FailedError
 from planhat_dbt.guards import Refusal
-from planhat_dbt.plan import Operation, SampleRow, SyncPlan
+from planhat_dbt.plan import HELD_CODES, REJECTED_CODES, Operation, SampleRow, SyncPlan
 from planhat_dbt.report.document import as_json, plan_document, result_document, write_results
 from planhat_dbt.report.markdown import plan_markdown
 from planhat_dbt.report.text import show_plan, show_result
-from planhat_dbt.report.wording import estimate, number, value
+from planhat_dbt.report.wording import aside, estimate, number, value
 from planhat_dbt.result import Counts, RunResult, Status, SyncResult
 
 PLAN = SyncPlan(
@@ -249,3 +249,9 @@ def test_events_are_not_under_the_quota():
     assert (
         estimate([SyncResult("m", "m", "metric", "insert", Status.SUCCESS, plan=plan)], 200) == "1,000 calls"
     )
+
+
+@pytest.mark.parametrize("code", sorted(HELD_CODES | REJECTED_CODES))
+def test_a_plan_has_words_for_every_reason_not_to_send(code: str) -> None:
+    (text,) = aside(replace(COMPANIES, plan=replace(PLAN, set_aside={code: 1})))
+    assert f"({code}): " in text
