@@ -75,8 +75,13 @@ def load(request: Request) -> Loaded:
     return Loaded(project, manifest, replace(declarations, faults=(*declarations.faults, *refused)))
 
 
-def load_checked(request: Request) -> Loaded:
+def load_checked(request: Request, *, on_faults: Callable[[list[str]], None] | None = None) -> Loaded:
     """Read as `load` does, and stop at any fault.
+
+    Args:
+        request: What to read.
+        on_faults: Is told the models whose declarations have faults; their syncs are left out. None: they stop it, as
+            faults of settings always do.
 
     Raises:
         DeclarationError: Settings or declarations have faults; it lists them all.
@@ -84,22 +89,35 @@ def load_checked(request: Request) -> Loaded:
     loaded = load(request)
     faults = (*loaded.project.faults, *loaded.declarations.errors)
     faults = tuple(f for f in faults if not f.warning)
-    if faults:
+    faulty = sorted({f.model for f in faults})
+    if faults and (on_faults is None or "" in faulty):
         raise DeclarationError("The declarations have faults; nothing was done.", faults)
+    if faults and on_faults is not None:
+        on_faults(faulty)
     return loaded
 
 
 def build_context(
-    request: Request, *, overrides: Overrides | None = None, on_wait: Callable[[str], None] | None = None
+    request: Request,
+    *,
+    overrides: Overrides | None = None,
+    on_wait: Callable[[str], None] | None = None,
+    on_faults: Callable[[list[str]], None] | None = None,
 ) -> Context:
     """Put together what a run needs.
+
+    Args:
+        request: What the command line says of project, target and choice.
+        overrides: What it permits or changes for this run alone.
+        on_wait: Is told what is waited for.
+        on_faults: As for `load_checked`; for commands that only look.
 
     Raises:
         UsageError: Something of it is missing or wrong.
     """
     from planhat_dbt.warehouse.profile import data_source  # noqa: PLC0415 - not for commands that need none
 
-    loaded = load_checked(request)
+    loaded = load_checked(request, on_faults=on_faults)
     project, settings = loaded.project, loaded.project.settings
     results = read_run_results(project.run_results_path)
     target = find_target(request, project, results)

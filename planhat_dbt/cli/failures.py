@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from planhat_dbt.bootstrap import build_context
-from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.cli.options import project_options, request, selection_options, tell_left_out
 from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.wording import counted, printable
@@ -49,7 +49,9 @@ _NEXT = {
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def failures(*, keys: int, output: str, **given: Any) -> None:
     """List rows that are held, rejected or of unknown outcome, by reason, with example keys."""
-    context = build_context(request(given), on_wait=lambda text: click.echo(text, err=True))
+    context = build_context(
+        request(given), on_wait=lambda text: click.echo(text, err=True), on_faults=tell_left_out
+    )
     if not context.syncs:
         click.echo(why_none(context.all_syncs), err=True)
     tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)

@@ -33,6 +33,8 @@ _SELECTION = (
     click.option("--exclude", multiple=True, metavar="SYNC", help="Syncs to leave out; as for --select."),
 )
 
+_NAMED = 5
+"""So many models are named."""
 
 retry_option = click.option(
     "--retry-rejected", is_flag=True, help="Try refused rows now that would wait for a later run."
@@ -91,4 +93,12 @@ def request(given: dict[str, Any]) -> Request:
         vars=given.pop("dbt_vars", ""),
         select=tuple(given.pop("select", ())),
         exclude=tuple(given.pop("exclude", ())),
+    )
+
+
+def tell_left_out(models: list[str]) -> None:
+    """Say on stderr that the syncs of these models are left out of what is shown."""
+    named = ", ".join(models[:_NAMED]) + (", …" if len(models) > _NAMED else "")
+    click.echo(
+        f"Left out, for their declarations have faults: {named}. See `planhat-dbt validate`.", err=True
     )

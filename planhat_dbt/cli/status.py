@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from planhat_dbt.bootstrap import build_context
-from planhat_dbt.cli.options import project_options, request, selection_options
+from planhat_dbt.cli.options import project_options, request, selection_options, tell_left_out
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.text import show_status
 from planhat_dbt.selection import why_none
@@ -23,7 +23,9 @@ from planhat_dbt.state.rename import state_name
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def status(output: str, **given: Any) -> None:
     """Show for each sync: its last run, the rows Planhat is known to hold, and what is not settled."""
-    context = build_context(request(given), on_wait=lambda text: click.echo(text, err=True))
+    context = build_context(
+        request(given), on_wait=lambda text: click.echo(text, err=True), on_faults=tell_left_out
+    )
     if not context.syncs:
         click.echo(why_none(context.all_syncs), err=True)
     tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)

@@ -32,6 +32,22 @@ def test_status_says_why_a_sync_did_not_go_through(project: Project) -> None:
     assert "Under way" not in shown
 
 
+def test_what_only_looks_goes_on_beside_a_faulty_declaration(project: Project) -> None:
+    add_companies(project, 2)
+    add_endusers(project, [enduser(1, account="c-9")])
+    project.sync()
+    add_companies(project, 2, mode="upsrt")
+    outcome = project.cli("failures")
+    assert (
+        "Left out, for their declarations have faults: companies. See `planhat-dbt validate`." in outcome.err
+    )
+    assert "parent_missing" in outcome.out
+    assert "endusers" in project.cli("status").out
+    refused = project.cli("sync")
+    assert refused.code == 2
+    assert "upsrt" in refused.err
+
+
 def test_status_shows_the_run_under_way_and_the_one_that_was_killed(project: Project) -> None:
     add_companies(project, 3)
     project.sandbox.faults.add(Fault(kind=FaultKind.DELAY, seconds=30, method="PUT"))
