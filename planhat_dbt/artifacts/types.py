@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MetaPlace: TypeAlias = Literal["config.meta", "meta"]
 """Where a `meta` mapping was found; dbt 2 reads the first only."""
+
+_TABLES: Final = frozenset(("table", "incremental", "seed", "snapshot"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Node:
     """Of a versioned model; empty: it has none."""
     access: str = ""
     """`private`, `protected` or `public`; empty: not told (seeds, snapshots)."""
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its rows change with a build only; a view's change with what it reads."""
+        return self.materialized in _TABLES
 
 
 @dataclass(frozen=True, slots=True)

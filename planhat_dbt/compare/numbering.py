@@ -21,21 +21,21 @@ CLEAR_BATCHES_FROM: Final = 1_000_001
 DELETE_BATCHES_FROM: Final = 2_000_001
 """Deletes, one call each, are numbered from here."""
 
-PLAN_COLUMNS: Final = (
-    "_row",
-    "_batch",
-    "_operation",
-    "_code",
-    "_message",
-    "_key",
-    "_planhat_id",
-    "_prior",
-    "_origin",
-    "_first_synced_at",
-    "_changed",
-    "_changes",
-)
-"""The columns of every `plan__<sync>` before its mapped columns."""
+PLAN_COLUMNS: Final = {
+    "_row": "bigint",
+    "_batch": "integer",
+    "_operation": "text",
+    "_code": "text",
+    "_message": "text",
+    "_key": "text",
+    "_planhat_id": "text",
+    "_prior": "text",
+    "_origin": "text",
+    "_first_synced_at": "timestamp",
+    "_changed": "text",
+    "_changes": "text",
+}
+"""The columns of every `plan__<sync>` before its mapped columns, and their types."""
 
 INDEXED: Final = ("_batch", "_row")
 """The columns by which rows of a plan table are found."""

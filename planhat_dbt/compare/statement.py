@@ -6,12 +6,12 @@ numbers takes a fraction of the memory that one of whole rows does (decision 44)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import orjson
 
 from planhat_dbt.compare.changes import Changes, is_compared
-from planhat_dbt.compare.numbering import columns_but, numbered, phase
+from planhat_dbt.compare.numbering import PLAN_COLUMNS, columns_but, numbered, phase
 from planhat_dbt.compare.verdicts import Verdicts
 from planhat_dbt.declaration.manner import Creates
 from planhat_dbt.declaration.types import CompanyRef, Constant, Lookup, Mode, OnRemoved
@@ -24,18 +24,23 @@ from planhat_dbt.warehouse.port import ColumnKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from planhat_dbt.binding import BoundField
+    from planhat_dbt.binding import BoundField, BoundSync
     from planhat_dbt.compare.comparison import Comparison
     from planhat_dbt.parents import ParentCheck
     from planhat_dbt.state.layout import StateTables
 
 
-_DUPLICATES: Final = "select _key from source where _key is not null group by _key having count(*) > 1"
-
-
 def drop_plan(tables: StateTables, sync: str) -> str:
     """Write the statement that removes the plan of the run before."""
     return f"drop table if exists {tables.plan(sync)}"
+
+
+def create_empty_plan(tables: StateTables, bound: BoundSync) -> str:
+    """Write the statement that makes the plan of a sync of which no row differs."""
+    time = [(TIME_COLUMN, "timestamp")] if bound.event_time else []
+    own = tables.definition((*PLAN_COLUMNS.items(), *time))
+    mapped = "".join(f", {tables.dialect.quote(f.name)} {f.stored_type}" for f in bound.fields)
+    return f"create table {tables.plan(bound.name)} ({own}{mapped})"
 
 
 def create_plan(tables: StateTables, comparison: Comparison, *, among: str | None = None) -> str:
@@ -79,7 +84,7 @@ class _Statement:
         return (
             f"create table {self._tables.plan(self._bound.name)} as\n"
             f"with source as (\n{self._source()}\n),\n"
-            f"duplicates as (\n  {_DUPLICATES}\n),\n"
+            f"duplicates as (\n{self._duplicates()}\n),\n"
             f"pairs as (\n{self._pairs()}\n),\n"
             f"judged as (\n{self._judged()}\n),\n"
             f"decided as (\n{self._decided()}\n),\n"
@@ -103,6 +108,16 @@ class _Statement:
             for i, f in enumerate(self._bound.fields)
             if f.column is not None and f.kind is ColumnKind.UNSUPPORTED
         }
+
+    def _duplicates(self) -> str:
+        """Keys that several rows of the model have.
+
+        A table's keys are read for themselves: an engine keeps what is named twice (`source`) aside, all columns of
+        all rows. The rows of a view may be others when they are read again.
+        """
+        keys = f"(\n{self._of_model([f'{model_key(self._bound, self._dialect)} as _key'])}\n) k"
+        source = keys if self._sync.model.is_table else "source"
+        return f"  select _key from {source} where _key is not null group by _key having count(*) > 1"
 
     def _of_model(self, columns: list[str]) -> str:
         """Select from the rows of the model that are looked at."""
@@ -297,7 +312,7 @@ class _Suspicion(_Statement):
     def text(self) -> str:
         return (
             f"with source as (\n{self._source()}\n),\n"
-            f"duplicates as (\n  {_DUPLICATES}\n)\n"
+            f"duplicates as (\n{self._duplicates()}\n)\n"
             "select coalesce(m._key, s._key, '') as _key\nfrom source m\n"
             f"full join (\n{self._held()}\n) s on m._key = s._key\n"
             "left join duplicates d on d._key = m._key\n"

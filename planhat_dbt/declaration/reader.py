@@ -103,6 +103,7 @@ def _model(node: Node, project: str) -> Model:
         tags=node.tags,
         fqn=node.fqn,
         depends_on=node.depends_on,
+        is_table=node.is_table,
     )
 
 

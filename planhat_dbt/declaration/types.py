@@ -161,6 +161,8 @@ class Model:
     tags: tuple[str, ...] = ()
     fqn: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
+    is_table: bool = False
+    """Whether its rows lie in a table; else (a view, a file) they may be others each time they are read."""
 
 
 @dataclass(frozen=True, slots=True)

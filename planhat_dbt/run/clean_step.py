@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Session
 
-_TABLES: Final = frozenset(("table", "incremental", "seed", "snapshot"))
-"""What changes with a build only; a view changes with what it reads."""
 _BUILT: Final = "success"
 """A status `reused` says that this build wrote nothing, but not which one did."""
 _CLEAN: Final = (Status.SUCCESS, Status.NOTHING_TO_DO)
@@ -92,7 +90,7 @@ def _mark(context: Context, entry: Entry) -> str:
     own = results.results.get(entry.sync.model.unique_id) if results else None
     if not results or not own or not node or not entry.ready:
         return ""
-    if own.status != _BUILT or node.materialized not in _TABLES or not results.invocation_id:
+    if own.status != _BUILT or not node.is_table or not results.invocation_id:
         return ""
     mapping = entry.ready.mapping
     told = orjson.dumps([__version__, _plain(entry.sync), _plain(mapping)], option=orjson.OPT_SORT_KEYS)

@@ -15,6 +15,7 @@ from planhat_dbt.compare import (
     CREATE_BATCH_ROWS,
     INDEXED,
     Comparison,
+    create_empty_plan,
     create_plan,
     drop_plan,
     find_shared,
@@ -46,6 +47,7 @@ from planhat_dbt.state.patience import is_due_later, run_number
 from planhat_dbt.state.rekey import former_keys
 from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.state.snapshot import MappingRecord, ensure_snapshot, read_mapping, resynced
+from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     from planhat_dbt.run.context import Context
@@ -57,8 +59,6 @@ if TYPE_CHECKING:
 
 _SUSPECTS: Final = "planhat_suspects"
 _APART: Final = "planhat_apart"
-_NO_SUSPECTS: Final = "(select '' as _key where 1 = 0)"
-"""Seen to be empty before anything is read: a model that is a view is not computed for it."""
 _FEW: Final = 0.5
 """Part of a snapshot table's rows: where more may differ, to pick them out costs more than to look at all."""
 
@@ -300,7 +300,7 @@ def compare(
         horizon=horizon(session, tables, bound, now),
     )
     session.execute(drop_plan(tables, sync.name))
-    session.execute(create_plan(tables, comparison, among=_suspects(session, tables, comparison)))
+    session.execute(_plan_statement(session, tables, comparison))
     session.index(tables.plan(sync.name), *INDEXED)
     plan, had_prior = _count(session, tables, comparison, single_creates=comparison.single_creates)
     if plan.count(Operation.UPDATE) > 1 and session.rows(find_shared(tables, sync.name)):
@@ -327,18 +327,20 @@ def replace_plan(session: Session, tables: StateTables, sync: str, scratch: str)
     session.index(tables.plan(sync), *INDEXED)
 
 
-def _suspects(session: Session, tables: StateTables, comparison: Comparison) -> str | None:
-    """Find the keys of rows that may differ; None: all are to be looked at."""
+def _plan_statement(session: Session, tables: StateTables, comparison: Comparison) -> str:
+    """Write the statement that makes the plan, once it is known which rows may differ at all."""
     snapshot = tables.snapshot(comparison.bound.name)
     query = find_suspects(tables, comparison)
     if query is None or not (held := _size(session, snapshot)):
-        return None
+        return create_plan(tables, comparison)
     session.scratch(_SUSPECTS, query)
     found = _size(session, _SUSPECTS)
+    if not found:
+        return create_empty_plan(tables, comparison.bound)
     if found <= held * _FEW:
-        return _SUSPECTS if found else _NO_SUSPECTS
+        return create_plan(tables, comparison, among=_SUSPECTS)
     session.scratch(_SUSPECTS, "select 1 as _nothing where 1 = 0")  # the full comparison wants the memory
-    return None
+    return create_plan(tables, comparison)
 
 
 def _size(session: Session, table: str) -> int:
@@ -420,7 +422,8 @@ def set_aside(session: Session, tables: StateTables, journal: Journal, sync: Syn
     kept = " and not (status = 'unknown' and operation = 'insert')" if once else ""
     rejected = _listed(tables, REJECTED_CODES)
     noted = _listed(tables, NOTED_CODES)
-    with session.transaction():
+
+    def enter() -> None:
         session.execute(
             f"delete from {tables.failures} where sync = {name}{kept} "
             f"and not exists (select 1 from (select _key, _code from {plan}) p where coalesce(p._key, '') = key "
@@ -436,6 +439,8 @@ def set_aside(session: Session, tables: StateTables, journal: Journal, sync: Syn
             f"from {plan} where _code is not null and _code not in ('unknown', '{WAITING}', {noted}) "
             "group by coalesce(_key, '')",
         )
+
+    in_transaction(session, enter)
 
 
 def _listed(tables: StateTables, codes: frozenset[str]) -> str:

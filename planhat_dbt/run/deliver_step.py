@@ -26,6 +26,7 @@ from planhat_dbt.run.recovery_step import keep_learnt, record_window
 from planhat_dbt.state import takeovers
 from planhat_dbt.state.journal import Window
 from planhat_dbt.state.recovery import Learnt
+from planhat_dbt.warehouse.repeat import in_transaction, until_it_fits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -199,7 +200,7 @@ class _Deliverer:
 
     def _load(self, left: Window, size: int, phase: Phase) -> _Loaded:
         with self._desk.context.warehouse.open() as session:
-            return self._read(session, left, size, phase)
+            return until_it_fits(lambda: self._read(session, left, size, phase))
 
     def _write(self, flights: deque[_Flight], loaded: _Loaded | None = None) -> None:
         """Record what has landed, and say that the window just read may reach Planhat from now on: one commit."""
@@ -207,14 +208,20 @@ class _Deliverer:
         if landed is None and loaded is None:
             return
         desk = self._desk
-        with desk.context.warehouse.open() as session, session.transaction():
+        requests = desk.take_requests(landed.window.last) if landed else []
+
+        def write() -> None:
             if landed:
                 desk.lease.renew(session)
                 self._record(session, landed)
+                desk.log.write_requests(session, requests)
             else:
                 desk.lease.check(session)
             if loaded:
                 desk.journal.mark_sending(session, self._compared.sync.name, loaded.window)
+
+        with desk.context.warehouse.open() as session:
+            in_transaction(session, write)
         if landed:
             self._add_up(landed.batches, landed.outcomes)
             flights.popleft()
@@ -322,8 +329,12 @@ class _Deliverer:
         again = set(flight.again)
         with self._desk.context.warehouse.open() as session:
             where = f"{flight.window.where} and {_named(flight.again)}"
-            rows = (row for row in self._fetch(session, where) if row_number(row) in again)
-            batches = self._writer.batches(rows, whole=True)
+
+            def read() -> list[Batch]:
+                rows = (row for row in self._fetch(session, where) if row_number(row) in again)
+                return self._writer.batches(rows, whole=True)
+
+            batches = until_it_fits(read)
             if manner_of(self._compared.sync).creates is Creates.SINGLY:
                 courier = creates(self._desk, self._compared, self._breaker)
                 with (
@@ -337,15 +348,18 @@ class _Deliverer:
     def _record(self, session: Session, flight: _Flight) -> None:
         desk, bound = self._desk, self._compared.bound
         record_window(session, desk.journal, desk.tables, bound, self._learnt(flight), desk.context.all_syncs)
-        desk.log.write_requests(session, desk.take_requests(flight.window.last))
 
     def _hold(self, window: Window) -> None:
         """Enter what is left of a phase as held: planned, not sent, found again by the next run."""
         desk = self._desk
-        with desk.context.warehouse.open() as session, session.transaction():
+        text = f"not sent: {self._breaker.reason}"
+
+        def hold() -> int:
             desk.lease.renew(session)
-            text = f"not sent: {self._breaker.reason}"
-            self._counts += Counts(held=desk.journal.hold(session, self._compared.sync.name, window, text))
+            return desk.journal.hold(session, self._compared.sync.name, window, text)
+
+        with desk.context.warehouse.open() as session:
+            self._counts += Counts(held=in_transaction(session, hold))
 
     def _add_up(self, batches: list[Batch], outcomes: list[BatchOutcome]) -> None:
         operations: Counter[str] = Counter([r.operation for b in batches for r in b.refused])

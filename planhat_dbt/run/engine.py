@@ -484,7 +484,7 @@ class Run:
         with self._context.warehouse.open() as session:
             for entry in entries:
                 entry.failing = failing_rows(session, self._tables, entry.sync.name)
-                entry.balance()
+                entry.balance(partial(self._journal.rows_not_begun, session, entry.sync.name))
                 entry.conclude(interrupted=self.stop.is_set())
                 self._log.write_sync(session, entry.row())
             self._note_clean(session, entries)

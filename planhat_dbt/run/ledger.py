@@ -9,6 +9,8 @@ from planhat_dbt.result import Counts, Status, SyncResult
 from planhat_dbt.state.runs import SyncRow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from planhat_dbt.declaration.types import Sync
     from planhat_dbt.guards import Refusal
     from planhat_dbt.run.compare_step import Compared, Ready
@@ -46,11 +48,14 @@ class Entry:
         if self.unbuilt:
             self.status, self.reason, self.unbuilt = None, "", False
 
-    def balance(self) -> None:
+    def balance(self, not_begun: Callable[[], int]) -> None:
         """Account for every planned row, once (DESIGN §9).
 
         A sync that was cut off (a failing warehouse, a lost lease) may have sent rows whose outcome could not be
         written: they are unknown. Anything else that does not add up is a fault of ours, and said loudly.
+
+        Args:
+            not_begun: Counts the rows of batches that were not begun.
         """
         if not self.compared or self.status is Status.REFUSED:
             return
@@ -58,7 +63,9 @@ class Entry:
         planned = plan.rows_to_send + sum(plan.set_aside.values())
         missing = planned - self.counts.total
         if missing > 0 and self.status in (Status.FAILED, Status.INTERRUPTED):
-            self.counts += Counts(unknown=missing)
+            never_sent = not_begun() - (self.counts.held - plan.held)
+            held = min(max(never_sent, 0), missing)
+            self.counts += Counts(held=held, unknown=missing - held)
         elif missing:
             self.status = Status.FAILED
             self.reason = (

@@ -17,6 +17,7 @@ from planhat_dbt.state.points import forget_settled_points
 from planhat_dbt.state.recovery import FOLDER, Learnt, Recovery, read_recoveries, unsent_rows, write_recovery
 from planhat_dbt.state.snapshot import read_mapping
 from planhat_dbt.state.unknown import enter_done
+from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,13 +152,26 @@ def enter_kept(
         if not _stands(session, tables, as_then, recovery):
             left.append((path, recovery, found.sync))
             continue
-        with session.transaction():
-            lease.renew(session)
-            journal = Journal(tables, recovery.run_id)
-            record_window(session, journal, tables, as_then, recovery.learnt, context.all_syncs)
+        _enter(session, tables, lease, as_then, recovery, context.all_syncs)
         path.unlink()
         told.append(f"{recovery.sync}: entered what run {recovery.run_id} had sent and could not write down.")
     return told, left
+
+
+def _enter(
+    session: Session,
+    tables: StateTables,
+    lease: Lease,
+    bound: BoundSync,
+    recovery: Recovery,
+    all_syncs: Sequence[Sync],
+) -> None:
+    def enter() -> None:
+        lease.renew(session)
+        journal = Journal(tables, recovery.run_id)
+        record_window(session, journal, tables, bound, recovery.learnt, all_syncs)
+
+    in_transaction(session, enter)
 
 
 def enter_left(session: Session, tables: StateTables, lease: Lease, left: Left) -> list[str]:

@@ -317,6 +317,14 @@ class Journal:
             f"and _key in (select key from {self._tables.previous_keys} where sync = {name})"
         )
 
+    def rows_not_begun(self, session: Session, sync: str) -> int:
+        """Count the rows of this run's batches that were not begun."""
+        ((rows,),) = session.rows(
+            f"select coalesce(sum({self._tables.dialect.quote('rows')}), 0) from {self._tables.batches} "
+            f"where run_id = {self._literal(self.run_id)} and sync = {self._literal(sync)} and state = 'planned'"
+        )
+        return int(rows)
+
     def hold(self, session: Session, sync: str, window: Window, message: str) -> int:
         """Enter the rows of batches that will not be sent in this run as held; returns how many they are."""
         return self.merge_failures(

@@ -27,6 +27,7 @@ from planhat_dbt.state.rekey import (
     tend_previous_keys,
 )
 from planhat_dbt.warehouse.port import ColumnKind
+from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     from planhat_dbt.binding import BoundField, BoundSync
@@ -96,10 +97,13 @@ def ensure_snapshot(
     after, statements = _migrate(tables, bound, now, columns, narrow=narrow)
     statements += column_changes(tables, bound, columns)
     if after != before or statements:
-        with session.transaction():
+
+        def change() -> None:
             for statement in (*statements, *rekeying):  # tables first: some engines commit what came before
                 session.execute(statement)
             _write(session, tables, bound.name, after)
+
+        in_transaction(session, change)
     tend_previous_keys(session, tables, bound)
     return after
 

@@ -18,7 +18,8 @@ import duckdb
 
 from planhat_dbt.errors import FailedError, UsageError
 from planhat_dbt.warehouse.duckdb_dialect import DuckDBDialect
-from planhat_dbt.warehouse.error import WarehouseError, first_line
+from planhat_dbt.warehouse.duckdb_memory import MemoryLimit, is_shortage
+from planhat_dbt.warehouse.error import MemoryShortageError, WarehouseError, first_line
 from planhat_dbt.warehouse.port import Column, Row
 
 if TYPE_CHECKING:
@@ -35,13 +36,6 @@ _CHECKPOINT_SIZE: Final = "256MB"
 
 _MOST_PARTS: Final = 8
 """Into which lists are cut to be handed in."""
-_MEMORY_SETTING: Final = re.compile(r"memory_limit|max_memory", re.IGNORECASE)
-_MEMORY_PER_THREAD: Final = 50
-"""MB that DuckDB may take unless the profile says otherwise; the rest goes to its temporary directory."""
-_LEAST_MEMORY: Final = 100
-_MORE_MEMORY: Final = (2, 5, 20)
-"""How many times as much a statement is allowed that ran out of it, step by step, before the limit is lifted: joins of
-ten million rows need twice as much, those of very wide rows more."""
 
 
 class DuckDBSession:
@@ -51,19 +45,18 @@ class DuckDBSession:
     takes_back = True
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect, *, limit: int = 0
+        self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect, memory: MemoryLimit
     ) -> None:
         """Wrap a connection.
 
         Args:
             connection: DuckDB's.
             dialect: Its dialect.
-            limit: On memory, in MB, if it is ours: it is lifted where it turns out to be too low.
+            memory: The limit of the file.
         """
         self._connection = connection
         self._dialect = dialect
-        more = [f"set memory_limit = '{times * limit}MB'" for times in _MORE_MEMORY]
-        self._more_memory = (*more, "reset memory_limit") if limit else ()
+        self._memory = memory
         self._in_transaction = False
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
@@ -79,12 +72,12 @@ class DuckDBSession:
     def _run(
         self, connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()
     ) -> duckdb.DuckDBPyConnection:
-        for more in () if self._in_transaction else self._more_memory:
+        while True:
             try:
                 return connection.execute(sql, list(parameters) or None)
-            except duckdb.OutOfMemoryException:
-                connection.execute(more)
-        return connection.execute(sql, list(parameters) or None)
+            except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
+                if self._in_transaction or not is_shortage(error) or not self._memory.raised(connection):
+                    raise
 
     def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
         """Hand out a large result in parts, on a cursor of its own (results of one connection end each other)."""
@@ -95,6 +88,9 @@ class DuckDBSession:
                 self._run(cursor, sql)
                 while part := cursor.fetchmany(size):
                     yield part
+        except MemoryShortageError as error:  # of the later parts
+            self._raise_memory(error)
+            raise
         finally:
             cursor.close()
 
@@ -170,13 +166,22 @@ class DuckDBSession:
         self._in_transaction = True
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             self._connection.rollback()
+            self._raise_memory(error)
             raise
         finally:
             self._in_transaction = False
-        with _named_failures():
-            self._connection.commit()
+        try:
+            with _named_failures():
+                self._connection.commit()
+        except MemoryShortageError as error:
+            self._raise_memory(error)
+            raise
+
+    def _raise_memory(self, error: BaseException) -> None:
+        if isinstance(error, MemoryShortageError) and not error.again:
+            error.again = self._memory.raised(self._connection)
 
 
 class DuckDBWarehouse:
@@ -195,8 +200,7 @@ class DuckDBWarehouse:
         self._on_wait = on_wait
         self.database = target.database
         told = [*dict(target.settings), *target.setup]
-        self._frugal = not target.remote and not any(_MEMORY_SETTING.search(text) for text in told)
-        self._limit = 0
+        self._memory = MemoryLimit(told, remote=target.remote)
         self._guard = threading.Lock()
         self._taken: duckdb.DuckDBPyConnection | None = None
         self._in_use = 0
@@ -216,7 +220,7 @@ class DuckDBWarehouse:
                 connection = taken.cursor()
                 connection.execute("set timezone = 'UTC'")
             try:
-                yield DuckDBSession(connection, self.dialect, limit=self._limit)
+                yield DuckDBSession(connection, self.dialect, self._memory)
                 failed = False
             finally:
                 connection.close()
@@ -236,7 +240,7 @@ class DuckDBWarehouse:
             held = self._taken is not None
             taken = self._taken = self._taken or self._take(patient=False)
             try:
-                yield DuckDBSession(taken, self.dialect, limit=self._limit)
+                yield DuckDBSession(taken, self.dialect, self._memory)
             finally:
                 if not held:
                     self._let_go()
@@ -278,8 +282,7 @@ class DuckDBWarehouse:
             with _named_failures():
                 if _CHECKPOINT not in dict(self._target.settings):
                     connection.execute(f"set {_CHECKPOINT} = '{_CHECKPOINT_SIZE}'")
-                if self._frugal:
-                    self._limit = _limit_memory(connection)
+                self._memory.apply(connection)
                 for statement in self._target.setup:
                     connection.execute(statement)
                 _compare_exactly(connection)
@@ -331,13 +334,6 @@ def _parts(lists: Sequence[Sequence[object]]) -> Iterator[list[list[object]]]:
         start += length
 
 
-def _limit_memory(connection: duckdb.DuckDBPyConnection) -> int:
-    ((threads,),) = connection.execute("select current_setting('threads')").fetchall()
-    limit = max(_LEAST_MEMORY, _MEMORY_PER_THREAD * int(threads))
-    connection.execute(f"set memory_limit = '{limit}MB'")
-    return limit
-
-
 def _compare_exactly(connection: duckdb.DuckDBPyConnection) -> None:
     """Take back a default collation of the profile: by it, columns of ours would be compared, too."""
     ((collation,),) = connection.execute("select current_setting('default_collation')").fetchall()
@@ -349,12 +345,12 @@ def _compare_exactly(connection: duckdb.DuckDBPyConnection) -> None:
 def _named_failures() -> Iterator[None]:
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        raise WarehouseError(
-            first_line(error),
-            hint="Give DuckDB more memory: `config_options: {memory_limit: 2GB}` in the profile's output.",
-        ) from error
     except duckdb.Error as error:
+        if is_shortage(error):
+            raise MemoryShortageError(
+                first_line(error),
+                hint="Give DuckDB more memory: `config_options: {memory_limit: 2GB}` in the profile's output.",
+            ) from error
         raise WarehouseError(first_line(error)) from error
 
 

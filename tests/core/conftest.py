@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, settings
 
-from core.workbench import Bench
+from core.workbench import Bench, as_view
 from planhat_dbt.compare import Comparison, create_plan, drop_plan, find_suspects
 from planhat_dbt.run import compare_step
 from planhat_dbt.sandbox import Sandbox
@@ -48,19 +48,19 @@ def db() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture
 def narrowed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare all rows and those that may differ, in every comparison of a test: the plans must be the same."""
-    chosen = compare_step._suspects
+    """Compare all rows, those that may differ, and as if of a view: in each comparison of a test, the same plan."""
+    chosen = compare_step._plan_statement
 
-    def both(session: Session, tables: StateTables, comparison: Comparison) -> str | None:
-        query = find_suspects(tables, comparison)
-        if query is not None:
-            whole = _rows_planned(session, tables, comparison, None)
-            session.scratch("tested_suspects", query)
-            narrowed = _rows_planned(session, tables, comparison, "tested_suspects")
-            assert narrowed == whole
+    def both(session: Session, tables: StateTables, comparison: Comparison) -> str:
+        whole = _rows_planned(session, tables, comparison, None)
+        assert _rows_planned(session, tables, as_view(comparison), None) == whole
+        for one in (comparison, as_view(comparison)):
+            if query := find_suspects(tables, one):
+                session.scratch("tested_suspects", query)
+                assert _rows_planned(session, tables, one, "tested_suspects") == whole
         return chosen(session, tables, comparison)
 
-    monkeypatch.setattr(compare_step, "_suspects", both)
+    monkeypatch.setattr(compare_step, "_plan_statement", both)
 
 
 def _rows_planned(

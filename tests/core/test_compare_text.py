@@ -9,7 +9,7 @@ import pytest
 import sqlglot
 
 from core.shop import COMPANIES, FAMILY, changed, companies, people, started
-from core.workbench import Bench
+from core.workbench import Bench, as_view
 from planhat_dbt.compare import (
     Comparison,
     create_plan,
@@ -92,12 +92,16 @@ def test_the_statement_is_one_and_parses(bench: Bench, on_removed: str):
             )
 
 
-def test_a_comparison_scans_model_and_snapshot_once(tmp_path: Path):
+def test_a_comparison_scans_model_and_snapshot_once_and_the_keys_of_a_table_again(tmp_path: Path):
     bench = started(Bench(tmp_path))
     with bench.session() as session:
         comparison = Comparison(
             bench.bound(session, "companies"), bench.ensure(session, "companies"), (), 5000
         )
         text = create_plan(bench.tables, comparison)
-    assert text.count('"shop"."main"."companies"') == 1
-    assert text.count('"snapshot__companies"') == 1
+        of_view = create_plan(bench.tables, as_view(comparison))
+    assert of_view.count('"shop"."main"."companies"') == 1
+    keys = '(select nullif(cast(m."id" as varchar) collate c, \'\') as _key from "shop"."main"."companies" m)'
+    assert " ".join(text.split()).replace("( ", "(").replace(" )", ")").count(keys) == 1
+    for one in (text, of_view):
+        assert one.count('"snapshot__companies"') == 1

@@ -15,6 +15,7 @@ from planhat_dbt.warehouse.duckdb import DuckDBWarehouse, WarehouseError
 from planhat_dbt.warehouse.duckdb_dialect import DuckDBDialect
 from planhat_dbt.warehouse.port import ColumnKind
 from planhat_dbt.warehouse.profile import DuckDBTarget
+from planhat_dbt.warehouse.repeat import in_transaction
 
 
 @pytest.fixture
@@ -350,6 +351,45 @@ def test_more_memory_comes_by_steps(path):
     with warehouse(path, settings=(("threads", 1),)).open() as session:
         session.execute(TOO_MUCH.replace("40000000", "8000000"))
         assert limit_of(session) == "190.7 MiB"
+
+
+def test_more_memory_stays_when_the_file_is_opened_anew(path):
+    opened = warehouse(path, settings=(("threads", 1),))
+    with opened.open() as session:
+        session.execute(TOO_MUCH.replace("40000000", "8000000"))
+    with opened.open() as session:
+        assert limit_of(session) == "190.7 MiB"
+        assert session.rows("select length(l) from t") == [(8_000_000,)]
+
+
+def test_a_transaction_that_ran_out_of_memory_is_done_again(path):
+    tries = []
+
+    def work() -> str:
+        tries.append(limit_of(session))
+        session.execute(f"insert into done values ({len(tries)})")
+        session.execute(TOO_MUCH.replace("40000000", "8000000"))
+        return "done"
+
+    with warehouse(path, settings=(("threads", 1),)).open() as session:
+        session.execute("create table done (try integer)")
+        assert in_transaction(session, work) == "done"
+        assert tries == ["95.3 MiB", "190.7 MiB"]
+        assert session.rows("select * from done") == [(2,)], "nothing stays of what ran out of memory"
+        assert session.rows("select length(l) from t") == [(8_000_000,)]
+
+
+def test_nothing_is_done_again_under_a_limit_of_the_profile(path):
+    tries = []
+
+    def work() -> None:
+        tries.append(1)
+        session.execute(TOO_MUCH)
+
+    with warehouse(path, settings=(("memory_limit", "100MB"),)).open() as session:
+        with pytest.raises(WarehouseError, match="Out of Memory"):
+            in_transaction(session, work)
+        assert tries == [1]
 
 
 def test_a_limit_of_the_profile_is_kept(path):

@@ -18,6 +18,7 @@ from planhat_dbt.errors import UsageError
 from planhat_dbt.outcome import RowStatus
 from planhat_dbt.state.rename import is_renamed, rename
 from planhat_dbt.warehouse.duckdb import DuckDBSession
+from planhat_dbt.warehouse.duckdb_memory import MemoryLimit
 
 pytestmark = pytest.mark.usefixtures("narrowed_alike")
 
@@ -229,7 +230,7 @@ def test_all_is_renamed_or_nothing(started: Bench) -> None:
     before, steps = state(started), 0
     while True:
         with started._connection() as connection:
-            session = Dying(connection, started.warehouse.dialect)  # type: ignore[arg-type]
+            session = Dying(connection, started.warehouse.dialect, MemoryLimit((), remote=False))  # type: ignore[arg-type]
             session.left = steps
             try:
                 do_rename(started, session)
@@ -260,7 +261,7 @@ def die(folder: str, moment: str) -> None:
     """Rename, and be killed; run as a process of its own."""
     bench = Bench(Path(folder))
     connection = duckdb.connect(str(bench.path), config={"wal_autocheckpoint": "1TB"})
-    session = Killed(connection, bench.warehouse.dialect)  # type: ignore[arg-type]
+    session = Killed(connection, bench.warehouse.dialect, MemoryLimit((), remote=False))  # type: ignore[arg-type]
     session.moment = moment
     do_rename(bench, session)
 

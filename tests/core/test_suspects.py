@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.shop import COMPANIES, FAMILY, companies, people, started
 from core.test_compare_values import SAME_AND_OTHER, all_kinds
 from core.workbench import Bench
-from planhat_dbt.compare import Comparison, find_suspects
+from planhat_dbt.compare import Comparison, create_empty_plan, create_plan, drop_plan, find_suspects
 from planhat_dbt.warehouse.duckdb_dialect import DuckDBDialect
 from planhat_dbt.warehouse.port import Column
 
@@ -41,6 +41,40 @@ def test_equal_values_have_equal_fingerprints_whatever_their_type(bench):
     bench.accept("kinds")
     all_kinds(bench, a=same, b=value, c=["null"] * len(value))
     assert suspects(bench, "kinds") == []
+
+
+EVENTS = {
+    "points": {
+        "object": "metric",
+        "key": "id",
+        "event_time": "at",
+        "lookback": "30 days",
+        "fields": {
+            "dimensionId": {"value": "logins"},
+            "externalId": "account",
+            "value": "amount",
+            "date": "at",
+        },
+    }
+}
+
+
+@pytest.mark.parametrize("name", ["kinds", "points"])
+def test_a_plan_of_which_nothing_differs_has_the_columns_of_any_other(bench, name):
+    bench.declare(KINDS | EVENTS)
+    value = [case[1] for case in SAME_AND_OTHER]
+    all_kinds(bench, a=value)
+    bench.table("points", "select 'p' as id, 'c-1' as account, 1.5 as amount, timestamp '2026-01-01' as at")
+    made = []
+    with bench.session() as session:
+        bound, tables = bench.bound(session, name), bench.tables
+        comparison = Comparison(bound, bench.ensure(session, name), (), 5000)
+        for statement in (create_plan(tables, comparison), create_empty_plan(tables, bound)):
+            session.execute(drop_plan(tables, name))
+            session.execute(statement)
+            made.append(session.columns(tables.plan(name)))
+        assert session.rows(f"select count(*) from {tables.plan(name)}") == [(0,)]
+    assert made[0] == made[1]
 
 
 @pytest.mark.usefixtures("narrowed_alike")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from harness.warehouses import warehouse
 
 from planhat_dbt.artifacts import read_manifest
 from planhat_dbt.binding import BoundSync, bind
+from planhat_dbt.compare import Comparison
 from planhat_dbt.declaration import read_declarations
 from planhat_dbt.declaration.types import Declarations, Sync
 from planhat_dbt.gate import Gate
@@ -40,6 +42,13 @@ FAST = ClientSettings(
 ALL = Window(1, 2_000_000_000)
 
 Row = dict[str, Any]
+
+
+def as_view(comparison: Comparison) -> Comparison:
+    """The same comparison, if the model were a view."""
+    bound = comparison.bound
+    model = replace(bound.sync.model, is_table=False)
+    return replace(comparison, bound=replace(bound, sync=replace(bound.sync, model=model)))
 
 
 class Bench:

@@ -119,7 +119,9 @@ def _table(spelt: str) -> str:
 def _caller() -> str:
     """The function of ours that opened a transaction."""
     frame = sys._getframe(2)
-    while frame and "/planhat_dbt/" not in frame.f_code.co_filename:
+    while frame and (
+        "/planhat_dbt/" not in frame.f_code.co_filename or frame.f_code.co_name == "in_transaction"
+    ):
         frame = frame.f_back  # type: ignore[assignment]
     return frame.f_code.co_name.strip("_")
 

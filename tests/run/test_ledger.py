@@ -1,0 +1,40 @@
+"""How the rows of a sync that was cut off are counted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from planhat_dbt.plan import Operation, SyncPlan
+from planhat_dbt.result import Counts, Status
+from planhat_dbt.run.ledger import Entry
+
+
+def entry(counts: Counts, *, set_aside: dict[str, int] | None = None) -> Entry:
+    plan = SyncPlan("c", "c", "company", "upsert", 100, 100, {Operation.INSERT: 100}, set_aside or {}, 5000)
+    compared: Any = SimpleNamespace(plan=plan)
+    sync: Any = SimpleNamespace(name="c")
+    return Entry(sync, compared=compared, status=Status.FAILED, counts=counts)
+
+
+@pytest.mark.parametrize(
+    ("counted", "not_begun", "held", "unknown"),
+    [
+        (Counts(), 100, 100, 0),
+        (Counts(inserted=40), 50, 50, 10),
+        (Counts(inserted=40), 0, 0, 60),
+        (Counts(inserted=40, held=20), 50, 50, 10),
+        (Counts(inserted=40, held=60), 60, 60, 0),
+    ],
+    ids=["nothing begun", "one batch under way", "all begun", "some entered as held", "all accounted for"],
+)
+def test_what_was_not_begun_is_held_and_the_rest_unknown(
+    counted: Counts, not_begun: int, held: int, unknown: int
+) -> None:
+    one = entry(counted)
+    one.balance(lambda: not_begun)
+    assert (one.counts.held, one.counts.unknown) == (held, unknown)
+    assert one.counts.total == 100
+    assert one.status is Status.FAILED
