@@ -21,7 +21,13 @@ from planhat_dbt.compare.numbering import (
 from planhat_dbt.compare.searches import Search, in_need_of_lookup, people_searches, record_searches
 from planhat_dbt.compare.settle import settled_plan
 from planhat_dbt.compare.shared_records import find_shared, plan_apart
-from planhat_dbt.compare.statement import create_empty_plan, create_plan, drop_plan, find_suspects
+from planhat_dbt.compare.statement import (
+    behind_mapping,
+    create_empty_plan,
+    create_plan,
+    drop_plan,
+    find_suspects,
+)
 
 __all__ = [
     "CLEAR_BATCHES_FROM",
@@ -31,6 +37,7 @@ __all__ = [
     "INDEXED",
     "Comparison",
     "Search",
+    "behind_mapping",
     "create_empty_plan",
     "create_plan",
     "drop_plan",
