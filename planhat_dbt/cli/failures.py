@@ -49,10 +49,13 @@ _NEXT = {
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def failures(*, keys: int, output: str, **given: Any) -> None:
     """List rows that are held, rejected or of unknown outcome, by reason, with example keys."""
+    left_out: list[str] = []
     context = build_context(
-        request(given), on_wait=lambda text: click.echo(text, err=True), on_faults=tell_left_out
+        request(given), on_wait=lambda text: click.echo(text, err=True), on_faults=left_out.extend
     )
-    if not context.syncs:
+    if left_out:
+        tell_left_out(left_out)
+    if not context.syncs and not left_out:
         click.echo(why_none(context.all_syncs), err=True)
     tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
     with context.warehouse.open() as session:
@@ -61,8 +64,8 @@ def failures(*, keys: int, output: str, **given: Any) -> None:
         found = read_failures(session, tables, tuple(names), keys=keys) if "failures" in present else []
     groups = [replace(group, sync=names[group.sync]) for group in found]
     if output == "json":
-        click.echo(as_json({"failures": [asdict(g) for g in groups]}))
-    elif not groups:
+        click.echo(as_json({"failures": [asdict(g) for g in groups], "left_out": left_out}))
+    elif not groups and context.syncs:
         click.echo("No row is held, rejected or of unknown outcome.")
     steps = {s.name: _step(s, context.settings) for s in context.syncs if manner_of(s).sent_once}
     for group in groups if output == "text" else ():

@@ -97,8 +97,7 @@ def request(given: dict[str, Any]) -> Request:
 
 
 def tell_left_out(models: list[str]) -> None:
-    """Say on stderr that the syncs of these models are left out of what is shown."""
+    """Say on stderr that declarations of these models are left out of what is shown."""
     named = ", ".join(models[:_NAMED]) + (", …" if len(models) > _NAMED else "")
-    click.echo(
-        f"Left out, for their declarations have faults: {named}. See `planhat-dbt validate`.", err=True
-    )
+    text = f"Left out is what has faults in the declarations of {named}: see `planhat-dbt validate`."
+    click.echo(text, err=True)

@@ -23,10 +23,13 @@ from planhat_dbt.state.rename import state_name
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def status(output: str, **given: Any) -> None:
     """Show for each sync: its last run, the rows Planhat is known to hold, and what is not settled."""
+    left_out: list[str] = []
     context = build_context(
-        request(given), on_wait=lambda text: click.echo(text, err=True), on_faults=tell_left_out
+        request(given), on_wait=lambda text: click.echo(text, err=True), on_faults=left_out.extend
     )
-    if not context.syncs:
+    if left_out:
+        tell_left_out(left_out)
+    if not context.syncs and not left_out:
         click.echo(why_none(context.all_syncs), err=True)
     tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
     with context.warehouse.open() as session:
@@ -45,6 +48,7 @@ def status(output: str, **given: Any) -> None:
             for sync, run in last.items()
         ]
         open_ = asdict(under_way) if under_way else None
-        click.echo(as_json({"target": context.target, "syncs": entries, "open_run": open_}))
+        shown = {"target": context.target, "syncs": entries, "open_run": open_, "left_out": left_out}
+        click.echo(as_json(shown))
     else:
         show_status(context.target, [(s, rows[s.name], last[s.name]) for s in context.syncs], under_way)

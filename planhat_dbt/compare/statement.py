@@ -65,7 +65,7 @@ def find_suspects(tables: StateTables, comparison: Comparison) -> str | None:
 
 
 def behind_mapping(comparison: Comparison) -> str | None:
-    """The condition on snapshot rows that differ because a field is mapped otherwise since; None: there are none."""
+    """The condition on snapshot rows that may differ since a field is mapped otherwise; None: there are none."""
     bound = comparison.bound
     since = [comparison.mapping.since(f.mapping.target) for f in bound.fields if is_compared(f)]
     latest = max(since, default=1)
@@ -120,8 +120,8 @@ class _Statement:
     def _duplicates(self) -> str:
         """Keys that several rows of the model have.
 
-        A table's keys are read for themselves: an engine keeps what is named twice (`source`) aside, all columns of
-        all rows. The rows of a view may be others when they are read again.
+        A table's keys are read for themselves: DuckDB and PostgreSQL keep what is named twice (`source`) aside, all
+        columns of all rows. The rows of a view may be others when they are read again, as engines do that keep nothing.
         """
         keys = f"(\n{self._of_model([f'{model_key(self._bound, self._dialect)} as _key'])}\n) k"
         source = keys if self._sync.model.is_table else "source"

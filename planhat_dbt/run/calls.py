@@ -45,6 +45,11 @@ class CallBook:
                 rows = [r for r in rows if r.batch is None or r.batch <= last]
         return rows
 
+    def put_back(self, rows: list[RequestRow]) -> None:
+        """Keep what was taken and could not be written down."""
+        with self._lock:
+            self._rows = [*rows, *self._rows]
+
     def of(self, sync: str) -> int:
         """Count the attempts made for one sync."""
         return self._by_sync.get(sync, 0)

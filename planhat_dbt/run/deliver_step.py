@@ -116,23 +116,31 @@ def leave_taken_over(desk: Desk, compared: Compared) -> dict[Operation, int]:
         Operation → rows.
     """
     sync, tables = compared.sync.name, desk.tables
+
+    def leave() -> None:
+        desk.lease.renew(session)
+        takeovers.leave_taken_over(session, tables, desk.journal, sync)
+
     with desk.context.warehouse.open() as session:
         found = takeovers.find_taken_over(session, tables, sync)
         if found:
-            with session.transaction():
-                desk.lease.renew(session)
-                takeovers.leave_taken_over(session, tables, desk.journal, sync)
+            in_transaction(session, leave)
     return found
 
 
 def hold_removals(desk: Desk, compared: Compared, reason: str) -> Counts:
     """Enter planned removals that are not even begun as held; the next run finds them again."""
-    held = 0
-    with desk.context.warehouse.open() as session, session.transaction():
+
+    def hold() -> int:
         desk.lease.renew(session)
-        for phase in removal_phases(desk, compared, _breaker(desk)):
-            held += desk.journal.hold(session, compared.sync.name, phase.span, f"not sent: {reason}")
-    return Counts(held=held)
+        phases = removal_phases(desk, compared, _breaker(desk))
+        return sum(
+            desk.journal.hold(session, compared.sync.name, phase.span, f"not sent: {reason}")
+            for phase in phases
+        )
+
+    with desk.context.warehouse.open() as session:
+        return Counts(held=in_transaction(session, hold))
 
 
 def _breaker(desk: Desk) -> Breaker:
@@ -220,8 +228,12 @@ class _Deliverer:
             if loaded:
                 desk.journal.mark_sending(session, self._compared.sync.name, loaded.window)
 
-        with desk.context.warehouse.open() as session:
-            in_transaction(session, write)
+        try:
+            with desk.context.warehouse.open() as session:
+                in_transaction(session, write)
+        except BaseException:
+            desk.put_back_requests(requests)
+            raise
         if landed:
             self._add_up(landed.batches, landed.outcomes)
             flights.popleft()
@@ -337,11 +349,14 @@ class _Deliverer:
             batches = until_it_fits(read)
             if manner_of(self._compared.sync).creates is Creates.SINGLY:
                 courier = creates(self._desk, self._compared, self._breaker)
-                with (
-                    session.transaction()
+
+                def make_inserts() -> (
+                    None
                 ):  # from here on they are creates, also for whoever finds us crashed
                     self._desk.lease.renew(session)
                     self._desk.journal.make_inserts(session, self._compared.sync.name, flight.again)
+
+                in_transaction(session, make_inserts)
         second = {outcome.batch: outcome for outcome in courier(batches)}
         flight.outcomes = [_merged(o, second[o.batch]) if o.batch in second else o for o in flight.outcomes]
 

@@ -31,6 +31,8 @@ class Desk:
     calls: Calls
     take_requests: Callable[[int | None], list[RequestRow]]
     """Hands over the calls not written down yet: up to a batch, or all (None)."""
+    put_back_requests: Callable[[list[RequestRow]], None]
+    """Takes them back where they could not be written."""
     enter_batch: Callable[[str, int | None], None]
     """Says which batch the next calls belong to."""
     stopping: Callable[[], bool]

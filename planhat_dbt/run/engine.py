@@ -65,6 +65,7 @@ from planhat_dbt.state.runs import RunLog, RunRow
 from planhat_dbt.state.snapshot import keep_mapping
 from planhat_dbt.state.tenant import check_tenant
 from planhat_dbt.state.unknown import forget_unknown, take_as_done
+from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -326,6 +327,7 @@ class Run:
                 self._lease,
                 client,
                 self._book.take,
+                self._book.put_back,
                 self._book.enter,
                 lambda: self.stop.is_set() or not heartbeat.holds(),
                 self._pause,
@@ -387,21 +389,27 @@ class Run:
             if stopped_by or entry.status is Status.FAILED:
                 self._hold_all(session, entry)
             elif entry.status is None and compared.comparison.horizon:
-                with session.transaction():  # what follows sends nothing that is before the cut-off
-                    self._lease.renew(session)
-                    prune(session, self._tables, compared.bound, compared.comparison.horizon)
+                in_transaction(session, partial(self._prune, session, compared))
             if entry.status is None and plan.rows_to_send:
-                with session.transaction():
-                    self._lease.renew(session)
-                    self._journal.plan_batches(session, entry.sync.name)
-                    if entry.ready and entry.ready.resync:
-                        keep_mapping(session, self._tables, entry.sync.name, compared.mapping)
+                in_transaction(session, partial(self._plan_batches, session, entry, compared))
         if entry.status is not None or not plan.changes:
             return stopped_by
         desk.touched.add(entry.sync.object.name)
         if entry.sync.object.name == "custom_field":
             desk.custom.forget()
         return self._take_in(entry, deliver_changes, desk, self._listener)
+
+    def _prune(self, session: Session, compared: Compared) -> None:
+        """Forget the keys of old events: what follows sends nothing that is before the cut-off."""
+        assert compared.comparison.horizon is not None  # noqa: S101 - else nothing is forgotten
+        self._lease.renew(session)
+        prune(session, self._tables, compared.bound, compared.comparison.horizon)
+
+    def _plan_batches(self, session: Session, entry: Entry, compared: Compared) -> None:
+        self._lease.renew(session)
+        self._journal.plan_batches(session, entry.sync.name)
+        if entry.ready and entry.ready.resync:
+            keep_mapping(session, self._tables, entry.sync.name, compared.mapping)
 
     def _get_ready(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
         """Ask Planhat what a plan needs; what stops this stops the sync, or the run if Planhat cannot be asked."""
@@ -445,10 +453,12 @@ class Run:
 
     def _hold_all(self, session: Session, entry: Entry) -> None:
         """Enter every row of a plan that will not be delivered as held; the next run finds them again."""
-        with session.transaction():
+
+        def hold() -> int:
             self._lease.renew(session)
-            held = self._journal.hold(session, entry.sync.name, ALL, f"not sent: {entry.reason}")
-        entry.counts += Counts(held=held)
+            return self._journal.hold(session, entry.sync.name, ALL, f"not sent: {entry.reason}")
+
+        entry.counts += Counts(held=in_transaction(session, hold))
         entry.removals_begun = True
 
     def _removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
@@ -484,7 +494,7 @@ class Run:
         with self._context.warehouse.open() as session:
             for entry in entries:
                 entry.failing = failing_rows(session, self._tables, entry.sync.name)
-                entry.balance(partial(self._journal.rows_not_begun, session, entry.sync.name))
+                entry.balance(partial(self._journal.rows_in_doubt, session, entry.sync.name))
                 entry.conclude(interrupted=self.stop.is_set())
                 self._log.write_sync(session, entry.row())
             self._note_clean(session, entries)

@@ -48,14 +48,15 @@ class Entry:
         if self.unbuilt:
             self.status, self.reason, self.unbuilt = None, "", False
 
-    def balance(self, not_begun: Callable[[], int]) -> None:
+    def balance(self, in_doubt: Callable[[], int]) -> None:
         """Account for every planned row, once (DESIGN §9).
 
         A sync that was cut off (a failing warehouse, a lost lease) may have sent rows whose outcome could not be
-        written: they are unknown. Anything else that does not add up is a fault of ours, and said loudly.
+        written: they are unknown, and what it did not come to is held. Anything else that does not add up is a fault
+        of ours, and said loudly.
 
         Args:
-            not_begun: Counts the rows of batches that were not begun.
+            in_doubt: Counts the rows of batches that were begun, and of which nothing was written down.
         """
         if not self.compared or self.status is Status.REFUSED:
             return
@@ -63,9 +64,8 @@ class Entry:
         planned = plan.rows_to_send + sum(plan.set_aside.values())
         missing = planned - self.counts.total
         if missing > 0 and self.status in (Status.FAILED, Status.INTERRUPTED):
-            never_sent = not_begun() - (self.counts.held - plan.held)
-            held = min(max(never_sent, 0), missing)
-            self.counts += Counts(held=held, unknown=missing - held)
+            unknown = min(in_doubt(), missing)
+            self.counts += Counts(held=missing - unknown, unknown=unknown)
         elif missing:
             self.status = Status.FAILED
             self.reason = (

@@ -18,6 +18,7 @@ from planhat_dbt.declaration.types import Lookup, Mode
 from planhat_dbt.plan import Operation
 from planhat_dbt.run.compare_step import recount, replace_plan
 from planhat_dbt.run.finder import Finder
+from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     from planhat_dbt.run.compare_step import Compared
@@ -79,12 +80,15 @@ class _LookUp:
             self._finder.search(search)
         if people:
             self._settle(people_asked=True)
+
+        def note() -> None:
+            desk.lease.renew(session)
+            desk.journal.note_existing(session, self._compared.bound, self._compared.mapping.version)
+            if comparison.former:
+                desk.journal.bury_missing(session, self._compared.sync.name)
+
         with self._open() as session:
-            with session.transaction():
-                desk.lease.renew(session)
-                desk.journal.note_existing(session, self._compared.bound, self._compared.mapping.version)
-                if comparison.former:
-                    desk.journal.bury_missing(session, self._compared.sync.name)
+            in_transaction(session, note)
             return recount(session, desk.tables, self._compared, single_creates=self._singly)
 
     def _open(self) -> _Opened:
@@ -114,14 +118,17 @@ class _LookUp:
 
     def _settle(self, *, people_asked: bool) -> None:
         desk, compared = self._desk, self._compared
+
+        def settle() -> None:
+            desk.lease.renew(session)
+            replace_plan(session, desk.tables, compared.sync.name, _SETTLED)
+
         with self._open() as session:
             query = settled_plan(
                 desk.tables, compared.comparison, single_creates=self._singly, people_asked=people_asked
             )
             session.scratch(_SETTLED, query)
-            with session.transaction():
-                desk.lease.renew(session)
-                replace_plan(session, desk.tables, compared.sync.name, _SETTLED)
+            in_transaction(session, settle)
 
 
 if TYPE_CHECKING:

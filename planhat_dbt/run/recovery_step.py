@@ -182,10 +182,7 @@ def enter_left(session: Session, tables: StateTables, lease: Lease, left: Left) 
     """
     told = []
     for path, recovery, sync in left:
-        with session.transaction():
-            lease.renew(session)
-            enter_done(session, tables, sync.name, recovery.done)
-            forget_settled_points(session, tables, sync.name)
+        _enter_done(session, tables, lease, sync.name, recovery)
         path.unlink()
         rest = (
             f"{len(recovery.done):,} rows are taken as done"
@@ -194,6 +191,15 @@ def enter_left(session: Session, tables: StateTables, lease: Lease, left: Left) 
         )
         told.append(f"{sync.name}: the plan of run {recovery.run_id} is gone or changed; {rest}.")
     return told
+
+
+def _enter_done(session: Session, tables: StateTables, lease: Lease, sync: str, recovery: Recovery) -> None:
+    def enter() -> None:
+        lease.renew(session)
+        enter_done(session, tables, sync, recovery.done)
+        forget_settled_points(session, tables, sync)
+
+    in_transaction(session, enter)
 
 
 def _stands(session: Session, tables: StateTables, bound: BoundSync, recovery: Recovery) -> bool:

@@ -17,6 +17,7 @@ from planhat_dbt.state.event_times import TIME_COLUMN
 from planhat_dbt.state.layout import SNAPSHOT_COLUMNS, TABLES
 from planhat_dbt.state.patience import next_run, run_number, values_hash
 from planhat_dbt.state.points import note_points
+from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,8 @@ class Window:
         return f"p._batch between {self.first} and {self.last}"
 
 
+_CUT_OFF: Final = "the run ended before the answer"
+"""What is noted of batches that a run left behind."""
 ALL: Final = Window(1, 2**31 - 1)
 """Every batch of a plan."""
 
@@ -148,12 +151,13 @@ class Journal:
         )
         if not left:
             return 0
-        lost = 0
         numbers = ", ".join(str(batch) for _, batch, _ in left)
         marked = [at for *_, at in left if at]
         sent_at = min(utc_now(), max(marked) + window_lasts) if marked else utc_now()
         theirs = f"from {self._tables.plan(sync)} p where p._batch in ({numbers}) and p._operation = 'insert'"
-        with session.transaction():
+
+        def doubt() -> int:
+            lost = 0
             if in_doubt:
                 lost = self.merge_failures(
                     session,
@@ -166,10 +170,12 @@ class Journal:
                 note_points(session, self._tables, sync, points, theirs, sent_at)
             self._distrust(session, sync, f"p._batch in ({numbers})")
             session.execute(
-                f"update {self._tables.batches} set state = 'unknown', error = 'the run ended before the answer' "
+                f"update {self._tables.batches} set state = 'unknown', error = '{_CUT_OFF}' "
                 f"where sync = {name} and state = 'sending'"
             )
-        return lost
+            return lost
+
+        return in_transaction(session, doubt)
 
     def plan_batches(self, session: Session, sync: str, which: str = "_batch is not null") -> None:
         """Enter the batches of a plan as `planned`: all, or those of a condition."""
@@ -317,11 +323,11 @@ class Journal:
             f"and _key in (select key from {self._tables.previous_keys} where sync = {name})"
         )
 
-    def rows_not_begun(self, session: Session, sync: str) -> int:
-        """Count the rows of this run's batches that were not begun."""
+    def rows_in_doubt(self, session: Session, sync: str) -> int:
+        """Count the rows of this run's batches that may have been sent, and of which nothing was written down."""
         ((rows,),) = session.rows(
             f"select coalesce(sum({self._tables.dialect.quote('rows')}), 0) from {self._tables.batches} "
-            f"where run_id = {self._literal(self.run_id)} and sync = {self._literal(sync)} and state = 'planned'"
+            f"where {self._of(sync)} and (state = 'sending' or state = 'unknown' and error = '{_CUT_OFF}')"
         )
         return int(rows)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -67,14 +67,20 @@ class DuckDBSession:
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Run a query with a small result."""
         with _named_failures():
-            return self._run(self._connection, sql, parameters).fetchall()
+            return self._run(self._connection, sql, parameters, fetch=True)
 
     def _run(
-        self, connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()
-    ) -> duckdb.DuckDBPyConnection:
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        sql: str,
+        parameters: Sequence[object] = (),
+        *,
+        fetch: bool = False,
+    ) -> list[Row]:
         while True:
             try:
-                return connection.execute(sql, list(parameters) or None)
+                found = connection.execute(sql, list(parameters) or None)
+                return found.fetchall() if fetch else []
             except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
                 if self._in_transaction or not is_shortage(error) or not self._memory.raised(connection):
                     raise
@@ -167,7 +173,10 @@ class DuckDBSession:
         try:
             yield
         except BaseException as error:
-            self._connection.rollback()
+            with suppress(
+                duckdb.Error
+            ):  # after a fatal error there is nothing to take back, and that error counts
+                self._connection.rollback()
             self._raise_memory(error)
             raise
         finally:
@@ -349,7 +358,8 @@ def _named_failures() -> Iterator[None]:
         if is_shortage(error):
             raise MemoryShortageError(
                 first_line(error),
-                hint="Give DuckDB more memory: `config_options: {memory_limit: 2GB}` in the profile's output.",
+                hint="Give DuckDB more memory: `config_options: {memory_limit: 2GB}` in the profile's output; "
+                "or fewer `threads`.",
             ) from error
         raise WarehouseError(first_line(error)) from error
 

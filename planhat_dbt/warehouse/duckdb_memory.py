@@ -20,9 +20,9 @@ of ten million rows need twice as much, rows of hundreds of columns more."""
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether DuckDB ran out of memory; where it does so in a commit, it says that in other words."""
-    if isinstance(error, duckdb.TransactionException):
-        return "memory_limit" in str(error)
+    """Whether DuckDB ran out of memory; it says so in other words where that happens in a commit or a checkpoint."""
+    if isinstance(error, duckdb.TransactionException | duckdb.FatalException):
+        return "memory_limit" in str(error) or "MiB used)" in str(error)
     return isinstance(error, duckdb.OutOfMemoryException)
 
 
@@ -43,7 +43,7 @@ class MemoryLimit:
         """Set it for all connections to the file."""
         if not self._is_ours:
             return
-        if self._step == len(_STEPS):
+        if self._step >= len(_STEPS):
             connection.execute("reset memory_limit")
             return
         ((threads,),) = connection.execute("select current_setting('threads')").fetchall()
@@ -51,9 +51,16 @@ class MemoryLimit:
         connection.execute(f"set memory_limit = '{limit}MB'")
 
     def raised(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        """Raise it by a step; whether there was one left."""
-        if not self._is_ours or self._step == len(_STEPS):
+        """Raise it by a step.
+
+        Returns:
+            Whether there was one left, and the connection is alive to work under it; else it holds for the next one.
+        """
+        if not self._is_ours or self._step >= len(_STEPS):
             return False
         self._step += 1
-        self.apply(connection)
+        try:
+            self.apply(connection)
+        except duckdb.Error:  # a checkpoint that failed ends the database's life in this process
+            return False
         return True

@@ -379,6 +379,38 @@ def test_a_transaction_that_ran_out_of_memory_is_done_again(path):
         assert session.rows("select length(l) from t") == [(8_000_000,)]
 
 
+def test_a_result_that_needs_more_memory_gets_it(path):
+    with warehouse(path, settings=(("threads", 1),)).open() as session:
+        found = session.rows(
+            "select string_agg(repeat('x', 100), '') over (order by i) from range(3000) t(i)"
+        )
+        assert len(found) == 3000
+        assert limit_of(session) != "95.3 MiB"
+
+
+def test_a_checkpoint_that_runs_out_of_memory_leaves_more_to_the_next_session(path):
+    """It ends the database's life in the process; nothing of that commit is there."""
+    opened = warehouse(path, settings=(("threads", 2), ("wal_autocheckpoint", "1MB")))
+    columns = ", ".join(f"'value {c} of row ' || i as c{c}" for c in range(400))
+    kept = 0
+
+    def fill() -> None:
+        nonlocal kept
+        with opened.open() as session:
+            session.execute(f"create table t as select i, {columns} from range(0) r(i)")
+            for _ in range(30):
+                with session.transaction():
+                    session.execute(f"insert into t select i, {columns} from range(1000) r(i)")
+                kept += 1000
+
+    with pytest.raises(WarehouseError, match="checkpoint") as told:
+        fill()
+    assert "memory_limit" in told.value.hint
+    with opened.open() as session:
+        assert session.rows("select count(*) from t") == [(kept,)]
+        assert limit_of(session) == "190.7 MiB"
+
+
 def test_nothing_is_done_again_under_a_limit_of_the_profile(path):
     tries = []
 

@@ -11,6 +11,8 @@ from core.workbench import Bench
 from planhat_dbt.planhat import AccessDeniedError
 from planhat_dbt.result import Status
 from planhat_dbt.sandbox import Fault, FaultKind, Rules, Sandbox
+from planhat_dbt.state.journal import Journal
+from planhat_dbt.warehouse.error import WarehouseError
 
 COMPANIES = """
 c:
@@ -130,3 +132,27 @@ def test_a_fault_in_the_middle_leaves_the_rest_for_the_next_run(tmp_path, sandbo
     assert bench.result(sandbox).counts.sent == 16
     assert len(sandbox.tenant.records("companies")) == 20
     assert not sandbox.violations
+
+
+def test_calls_whose_window_could_not_be_recorded_are_in_the_log(bench, sandbox, monkeypatch):
+    bench.settings = bench.settings.model_copy(update={"batch_rows": 2})
+    bench.declare(COMPANIES.replace("ON_REMOVED", "keep"))
+    write(bench, ", ".join(f"('{i}', 'A', 'p', 'X')" for i in range(10)))
+    windows, record = [], Journal.record
+
+    def failing(self: Journal, *given: Any, **more: Any) -> bool:
+        windows.append(given)
+        if len(windows) > 1:
+            raise WarehouseError("the disk is full")
+        return record(self, *given, **more)
+
+    monkeypatch.setattr(Journal, "record", failing)
+    result = bench.result(sandbox)
+    assert result.status is Status.FAILED
+    assert len(windows) > 1
+    logged = bench.one("select count(*) as n from planhat_sync.requests where method = 'PUT'")
+    assert logged == sum(call.method == "PUT" for call in sandbox.log.calls)
+    counts = result.counts
+    assert counts.total == 10
+    unrecorded = bench.one("select sum(\"rows\") as n from planhat_sync.batches where state = 'sending'")
+    assert counts.unknown == unrecorded

@@ -57,9 +57,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     seen = Counted()
     run: Callable = DuckDBSession._run
 
-    def listen(self, connection, sql, parameters=()):
+    def listen(self, connection, sql, parameters=(), **more):
         seen.statements.append(sql)
-        return run(self, connection, sql, parameters)
+        return run(self, connection, sql, parameters, **more)
 
     monkeypatch.setattr(DuckDBSession, "_run", listen)
     return seen

@@ -117,10 +117,11 @@ def _table(spelt: str) -> str:
 
 
 def _caller() -> str:
-    """The function of ours that opened a transaction."""
+    """The function of ours that opened a transaction, or had one opened for it."""
     frame = sys._getframe(2)
     while frame and (
-        "/planhat_dbt/" not in frame.f_code.co_filename or frame.f_code.co_name == "in_transaction"
+        "/planhat_dbt/" not in frame.f_code.co_filename
+        or frame.f_code.co_filename.endswith("/warehouse/repeat.py")
     ):
         frame = frame.f_back  # type: ignore[assignment]
     return frame.f_code.co_name.strip("_")

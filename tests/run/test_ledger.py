@@ -20,21 +20,21 @@ def entry(counts: Counts, *, set_aside: dict[str, int] | None = None) -> Entry:
 
 
 @pytest.mark.parametrize(
-    ("counted", "not_begun", "held", "unknown"),
+    ("counted", "in_doubt", "held", "unknown"),
     [
-        (Counts(), 100, 100, 0),
-        (Counts(inserted=40), 50, 50, 10),
-        (Counts(inserted=40), 0, 0, 60),
-        (Counts(inserted=40, held=20), 50, 50, 10),
+        (Counts(), 0, 100, 0),
+        (Counts(inserted=40), 10, 50, 10),
+        (Counts(inserted=40), 60, 0, 60),
+        (Counts(inserted=30, held=10), 10, 60, 10),
         (Counts(inserted=40, held=60), 60, 60, 0),
     ],
-    ids=["nothing begun", "one batch under way", "all begun", "some entered as held", "all accounted for"],
+    ids=["nothing begun", "one batch under way", "all begun", "held by outcomes", "all accounted for"],
 )
-def test_what_was_not_begun_is_held_and_the_rest_unknown(
-    counted: Counts, not_begun: int, held: int, unknown: int
+def test_what_was_begun_is_unknown_and_the_rest_held(
+    counted: Counts, in_doubt: int, held: int, unknown: int
 ) -> None:
     one = entry(counted)
-    one.balance(lambda: not_begun)
+    one.balance(lambda: in_doubt)
     assert (one.counts.held, one.counts.unknown) == (held, unknown)
     assert one.counts.total == 100
     assert one.status is Status.FAILED

@@ -39,13 +39,21 @@ def test_what_only_looks_goes_on_beside_a_faulty_declaration(project: Project) -
     add_companies(project, 2, mode="upsrt")
     outcome = project.cli("failures")
     assert (
-        "Left out, for their declarations have faults: companies. See `planhat-dbt validate`." in outcome.err
+        "Left out is what has faults in the declarations of companies: see `planhat-dbt validate`."
+        in outcome.err
     )
     assert "parent_missing" in outcome.out
     assert "endusers" in project.cli("status").out
+    assert json.loads(project.cli("failures", "--output", "json").out)["left_out"] == ["companies"]
     refused = project.cli("sync")
     assert refused.code == 2
     assert "upsrt" in refused.err
+    add_endusers(project, [], mode="upsrt")
+    for command in ("failures", "status"):
+        outcome = project.cli(command)
+        assert "companies, endusers" in outcome.err
+        assert "No row is held" not in outcome.out
+        assert "Add a `planhat` block" not in outcome.err
 
 
 def test_status_shows_the_run_under_way_and_the_one_that_was_killed(project: Project) -> None:
