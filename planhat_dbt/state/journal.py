@@ -350,7 +350,9 @@ class Journal:
         attempts, waits, hashed = "coalesce(f.attempts, 0) + 1", "null", "null"
         if number is not None:
             hashed = "n.values_hash"
-            attempts = "case when n.values_hash <> f.values_hash then 1 else coalesce(f.attempts, 0) + 1 end"
+            # Failures of other kinds were no refusals: patience with a row begins with the first of these.
+            anew = "n.values_hash is not null and (f.values_hash is null or n.values_hash <> f.values_hash)"
+            attempts = f"case when {anew} then 1 else coalesce(f.attempts, 0) + 1 end"
             waits = f"case when n.values_hash is not null then {next_run(number, attempts)} end"
         dialect = self._tables.dialect
         session.scratch(

@@ -30,6 +30,14 @@ def test_patience_grows_up_to_a_day_of_hourly_runs(project: Project) -> None:
     assert (attempts, next_run) == (7, 80)
 
 
+def test_patience_begins_with_the_first_refusal_not_with_a_failing_call(project: Project) -> None:
+    refused(project)
+    project.settings(max_tries=1)
+    project.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=503, method="PUT"))
+    tried = [run for run in range(1, 6) if "PUT /endusers" in project.sync(code=1).kinds]
+    assert tried == [1, 2, 3, 5]
+
+
 def test_a_waiting_row_is_told_and_costs_no_call(project: Project) -> None:
     refused(project)
     for _ in range(2):
