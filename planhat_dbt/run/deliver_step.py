@@ -350,9 +350,8 @@ class _Deliverer:
             if manner_of(self._compared.sync).creates is Creates.SINGLY:
                 courier = creates(self._desk, self._compared, self._breaker)
 
-                def make_inserts() -> (
-                    None
-                ):  # from here on they are creates, also for whoever finds us crashed
+                def make_inserts() -> None:
+                    # From here on they are creates, also for whoever finds us crashed.
                     self._desk.lease.renew(session)
                     self._desk.journal.make_inserts(session, self._compared.sync.name, flight.again)
 
