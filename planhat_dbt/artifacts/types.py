@@ -14,6 +14,7 @@ MetaPlace: TypeAlias = Literal["config.meta", "meta"]
 """Where a `meta` mapping was found; dbt 2 reads the first only."""
 
 _TABLES: Final = frozenset(("table", "incremental", "seed", "snapshot"))
+"""Materializations whose rows lie in a table."""
 
 
 @dataclass(frozen=True, slots=True)

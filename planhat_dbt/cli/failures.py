@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from planhat_dbt.bootstrap import build_context
-from planhat_dbt.cli.options import project_options, request, selection_options, tell_left_out
+from planhat_dbt.cli.looking import look
+from planhat_dbt.cli.options import project_options, selection_options
 from planhat_dbt.declaration.manner import manner_of
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.wording import counted, printable
 from planhat_dbt.run.compare_step import reads_back
-from planhat_dbt.selection import why_none
 from planhat_dbt.state.failures import read_failures
-from planhat_dbt.state.layout import StateTables, existing_tables
+from planhat_dbt.state.layout import existing_tables
 from planhat_dbt.state.rename import state_name
 
 if TYPE_CHECKING:
@@ -49,22 +48,15 @@ _NEXT = {
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def failures(*, keys: int, output: str, **given: Any) -> None:
     """List rows that are held, rejected or of unknown outcome, by reason, with example keys."""
-    left_out: list[str] = []
-    context = build_context(
-        request(given), on_wait=lambda text: click.echo(text, err=True), on_faults=left_out.extend
-    )
-    if left_out:
-        tell_left_out(left_out)
-    if not context.syncs and not left_out:
-        click.echo(why_none(context.all_syncs), err=True)
-    tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
+    seen = look(given)
+    context, tables = seen.context, seen.tables
     with context.warehouse.open() as session:
         present = existing_tables(session, tables)
         names = {state_name(s, present): s.name for s in context.syncs}
         found = read_failures(session, tables, tuple(names), keys=keys) if "failures" in present else []
     groups = [replace(group, sync=names[group.sync]) for group in found]
     if output == "json":
-        click.echo(as_json({"failures": [asdict(g) for g in groups], "left_out": left_out}))
+        click.echo(as_json({"failures": [asdict(g) for g in groups], "left_out": seen.left_out}))
     elif not groups and context.syncs:
         click.echo("No row is held, rejected or of unknown outcome.")
     steps = {s.name: _step(s, context.settings) for s in context.syncs if manner_of(s).sent_once}

@@ -33,8 +33,6 @@ _SELECTION = (
     click.option("--exclude", multiple=True, metavar="SYNC", help="Syncs to leave out; as for --select."),
 )
 
-_NAMED = 5
-"""So many models are named."""
 
 retry_option = click.option(
     "--retry-rejected", is_flag=True, help="Try refused rows now that would wait for a later run."
@@ -94,10 +92,3 @@ def request(given: dict[str, Any]) -> Request:
         select=tuple(given.pop("select", ())),
         exclude=tuple(given.pop("exclude", ())),
     )
-
-
-def tell_left_out(models: list[str]) -> None:
-    """Say on stderr that declarations of these models are left out of what is shown."""
-    named = ", ".join(models[:_NAMED]) + (", …" if len(models) > _NAMED else "")
-    text = f"Left out is what has faults in the declarations of {named}: see `planhat-dbt validate`."
-    click.echo(text, err=True)

@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from planhat_dbt.bootstrap import build_context
-from planhat_dbt.cli.options import project_options, request, selection_options, tell_left_out
+from planhat_dbt.cli.looking import look
+from planhat_dbt.cli.options import project_options, selection_options
 from planhat_dbt.report.document import as_json
 from planhat_dbt.report.text import show_status
-from planhat_dbt.selection import why_none
 from planhat_dbt.state.history import last_runs, open_run, rows_held_by_planhat
-from planhat_dbt.state.layout import StateTables, existing_tables
+from planhat_dbt.state.layout import existing_tables
 from planhat_dbt.state.rename import state_name
 
 
@@ -23,15 +22,8 @@ from planhat_dbt.state.rename import state_name
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def status(output: str, **given: Any) -> None:
     """Show for each sync: its last run, the rows Planhat is known to hold, and what is not settled."""
-    left_out: list[str] = []
-    context = build_context(
-        request(given), on_wait=lambda text: click.echo(text, err=True), on_faults=left_out.extend
-    )
-    if left_out:
-        tell_left_out(left_out)
-    if not context.syncs and not left_out:
-        click.echo(why_none(context.all_syncs), err=True)
-    tables = StateTables(context.warehouse.dialect, context.warehouse.database, context.settings.state_schema)
+    seen = look(given)
+    context, tables = seen.context, seen.tables
     with context.warehouse.open() as session:
         present = existing_tables(session, tables)
         runs = last_runs(session, tables) if "sync_runs" in present else {}
@@ -48,7 +40,7 @@ def status(output: str, **given: Any) -> None:
             for sync, run in last.items()
         ]
         open_ = asdict(under_way) if under_way else None
-        shown = {"target": context.target, "syncs": entries, "open_run": open_, "left_out": left_out}
+        shown = {"target": context.target, "syncs": entries, "open_run": open_, "left_out": seen.left_out}
         click.echo(as_json(shown))
     else:
         show_status(context.target, [(s, rows[s.name], last[s.name]) for s in context.syncs], under_way)

@@ -22,7 +22,6 @@ from planhat_dbt.compare.searches import Search, in_need_of_lookup, people_searc
 from planhat_dbt.compare.settle import settled_plan
 from planhat_dbt.compare.shared_records import find_shared, plan_apart
 from planhat_dbt.compare.statement import (
-    behind_mapping,
     create_empty_plan,
     create_plan,
     drop_plan,
@@ -37,7 +36,6 @@ __all__ = [
     "INDEXED",
     "Comparison",
     "Search",
-    "behind_mapping",
     "create_empty_plan",
     "create_plan",
     "drop_plan",

@@ -64,14 +64,6 @@ def find_suspects(tables: StateTables, comparison: Comparison) -> str | None:
     return _Suspicion(tables, comparison).text()
 
 
-def behind_mapping(comparison: Comparison) -> str | None:
-    """The condition on snapshot rows that may differ since a field is mapped otherwise; None: there are none."""
-    bound = comparison.bound
-    since = [comparison.mapping.since(f.mapping.target) for f in bound.fields if is_compared(f)]
-    latest = max(since, default=1)
-    return None if latest == 1 or bound.sync.mode is Mode.INSERT else f"coalesce(_mapping, 0) < {latest}"
-
-
 class _Statement:
     """The parts of one comparison, named as they appear in it."""
 

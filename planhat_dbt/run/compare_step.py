@@ -15,7 +15,6 @@ from planhat_dbt.compare import (
     CREATE_BATCH_ROWS,
     INDEXED,
     Comparison,
-    behind_mapping,
     create_empty_plan,
     create_plan,
     drop_plan,
@@ -332,10 +331,7 @@ def _plan_statement(session: Session, tables: StateTables, comparison: Compariso
     """Write the statement that makes the plan, once it is known which rows may differ at all."""
     snapshot = tables.snapshot(comparison.bound.name)
     query = find_suspects(tables, comparison)
-    held = _size(session, snapshot) if query else 0
-    since = behind_mapping(comparison)
-    behind = _size(session, snapshot, since) if held and since else 0
-    if query is None or not held or behind > held * _FEW:
+    if query is None or not (held := _size(session, snapshot)):
         return create_plan(tables, comparison)
     session.scratch(_SUSPECTS, query)
     found = _size(session, _SUSPECTS)
@@ -347,8 +343,8 @@ def _plan_statement(session: Session, tables: StateTables, comparison: Compariso
     return create_plan(tables, comparison)
 
 
-def _size(session: Session, table: str, condition: str = "1 = 1") -> int:
-    return int(session.rows(f"select count(*) from {table} where {condition}")[0][0])
+def _size(session: Session, table: str) -> int:
+    return int(session.rows(f"select count(*) from {table}")[0][0])
 
 
 def _untold(session: Session, tables: StateTables, checks: tuple[ParentCheck, ...]) -> frozenset[ParentKey]:

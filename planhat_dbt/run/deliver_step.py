@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -116,15 +117,11 @@ def leave_taken_over(desk: Desk, compared: Compared) -> dict[Operation, int]:
         Operation → rows.
     """
     sync, tables = compared.sync.name, desk.tables
-
-    def leave() -> None:
-        desk.lease.renew(session)
-        takeovers.leave_taken_over(session, tables, desk.journal, sync)
-
     with desk.context.warehouse.open() as session:
         found = takeovers.find_taken_over(session, tables, sync)
         if found:
-            in_transaction(session, leave)
+            leave = partial(takeovers.leave_taken_over, session, tables, desk.journal, sync)
+            desk.lease.write(session, leave)
     return found
 
 
@@ -132,7 +129,6 @@ def hold_removals(desk: Desk, compared: Compared, reason: str) -> Counts:
     """Enter planned removals that are not even begun as held; the next run finds them again."""
 
     def hold() -> int:
-        desk.lease.renew(session)
         phases = removal_phases(desk, compared, _breaker(desk))
         return sum(
             desk.journal.hold(session, compared.sync.name, phase.span, f"not sent: {reason}")
@@ -140,7 +136,7 @@ def hold_removals(desk: Desk, compared: Compared, reason: str) -> Counts:
         )
 
     with desk.context.warehouse.open() as session:
-        return Counts(held=in_transaction(session, hold))
+        return Counts(held=desk.lease.write(session, hold))
 
 
 def _breaker(desk: Desk) -> Breaker:
@@ -349,13 +345,9 @@ class _Deliverer:
             batches = until_it_fits(read)
             if manner_of(self._compared.sync).creates is Creates.SINGLY:
                 courier = creates(self._desk, self._compared, self._breaker)
-
-                def make_inserts() -> None:
-                    # From here on they are creates, also for whoever finds us crashed.
-                    self._desk.lease.renew(session)
-                    self._desk.journal.make_inserts(session, self._compared.sync.name, flight.again)
-
-                in_transaction(session, make_inserts)
+                # From here on they are creates, also for whoever finds us crashed.
+                sync, journal = self._compared.sync.name, self._desk.journal
+                self._desk.lease.write(session, partial(journal.make_inserts, session, sync, flight.again))
         second = {outcome.batch: outcome for outcome in courier(batches)}
         flight.outcomes = [_merged(o, second[o.batch]) if o.batch in second else o for o in flight.outcomes]
 
@@ -367,13 +359,9 @@ class _Deliverer:
         """Enter what is left of a phase as held: planned, not sent, found again by the next run."""
         desk = self._desk
         text = f"not sent: {self._breaker.reason}"
-
-        def hold() -> int:
-            desk.lease.renew(session)
-            return desk.journal.hold(session, self._compared.sync.name, window, text)
-
         with desk.context.warehouse.open() as session:
-            self._counts += Counts(held=in_transaction(session, hold))
+            hold = partial(desk.journal.hold, session, self._compared.sync.name, window, text)
+            self._counts += Counts(held=desk.lease.write(session, hold))
 
     def _add_up(self, batches: list[Batch], outcomes: list[BatchOutcome]) -> None:
         operations: Counter[str] = Counter([r.operation for b in batches for r in b.refused])

@@ -65,7 +65,6 @@ from planhat_dbt.state.runs import RunLog, RunRow
 from planhat_dbt.state.snapshot import keep_mapping
 from planhat_dbt.state.tenant import check_tenant
 from planhat_dbt.state.unknown import forget_unknown, take_as_done
-from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -388,10 +387,11 @@ class Run:
             set_aside(session, self._tables, self._journal, entry.sync)
             if stopped_by or entry.status is Status.FAILED:
                 self._hold_all(session, entry)
-            elif entry.status is None and compared.comparison.horizon:
-                in_transaction(session, partial(self._prune, session, compared))
+            elif entry.status is None and (horizon := compared.comparison.horizon):
+                # What follows sends nothing that is before the cut-off.
+                self._lease.write(session, partial(prune, session, self._tables, compared.bound, horizon))
             if entry.status is None and plan.rows_to_send:
-                in_transaction(session, partial(self._plan_batches, session, entry, compared))
+                self._lease.write(session, partial(self._plan_batches, session, entry, compared))
         if entry.status is not None or not plan.changes:
             return stopped_by
         desk.touched.add(entry.sync.object.name)
@@ -399,14 +399,7 @@ class Run:
             desk.custom.forget()
         return self._take_in(entry, deliver_changes, desk, self._listener)
 
-    def _prune(self, session: Session, compared: Compared) -> None:
-        """Forget the keys of old events: what follows sends nothing that is before the cut-off."""
-        assert compared.comparison.horizon is not None  # noqa: S101 - else nothing is forgotten
-        self._lease.renew(session)
-        prune(session, self._tables, compared.bound, compared.comparison.horizon)
-
     def _plan_batches(self, session: Session, entry: Entry, compared: Compared) -> None:
-        self._lease.renew(session)
         self._journal.plan_batches(session, entry.sync.name)
         if entry.ready and entry.ready.resync:
             keep_mapping(session, self._tables, entry.sync.name, compared.mapping)
@@ -453,12 +446,9 @@ class Run:
 
     def _hold_all(self, session: Session, entry: Entry) -> None:
         """Enter every row of a plan that will not be delivered as held; the next run finds them again."""
-
-        def hold() -> int:
-            self._lease.renew(session)
-            return self._journal.hold(session, entry.sync.name, ALL, f"not sent: {entry.reason}")
-
-        entry.counts += Counts(held=in_transaction(session, hold))
+        text = f"not sent: {entry.reason}"
+        hold = partial(self._journal.hold, session, entry.sync.name, ALL, text)
+        entry.counts += Counts(held=self._lease.write(session, hold))
         entry.removals_begun = True
 
     def _removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:

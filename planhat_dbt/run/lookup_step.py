@@ -5,6 +5,7 @@ The warehouse is open while keys are read and while what was found is entered, n
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.compare import (
@@ -18,7 +19,6 @@ from planhat_dbt.declaration.types import Lookup, Mode
 from planhat_dbt.plan import Operation
 from planhat_dbt.run.compare_step import recount, replace_plan
 from planhat_dbt.run.finder import Finder
-from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     from planhat_dbt.run.compare_step import Compared
@@ -82,13 +82,12 @@ class _LookUp:
             self._settle(people_asked=True)
 
         def note() -> None:
-            desk.lease.renew(session)
             desk.journal.note_existing(session, self._compared.bound, self._compared.mapping.version)
             if comparison.former:
                 desk.journal.bury_missing(session, self._compared.sync.name)
 
         with self._open() as session:
-            in_transaction(session, note)
+            desk.lease.write(session, note)
             return recount(session, desk.tables, self._compared, single_creates=self._singly)
 
     def _open(self) -> _Opened:
@@ -118,17 +117,13 @@ class _LookUp:
 
     def _settle(self, *, people_asked: bool) -> None:
         desk, compared = self._desk, self._compared
-
-        def settle() -> None:
-            desk.lease.renew(session)
-            replace_plan(session, desk.tables, compared.sync.name, _SETTLED)
-
         with self._open() as session:
             query = settled_plan(
                 desk.tables, compared.comparison, single_creates=self._singly, people_asked=people_asked
             )
             session.scratch(_SETTLED, query)
-            in_transaction(session, settle)
+            settle = partial(replace_plan, session, desk.tables, compared.sync.name, _SETTLED)
+            desk.lease.write(session, settle)
 
 
 if TYPE_CHECKING:

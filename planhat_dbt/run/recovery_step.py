@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from planhat_dbt.compare import DELETE_BATCHES_FROM
@@ -17,7 +18,6 @@ from planhat_dbt.state.points import forget_settled_points
 from planhat_dbt.state.recovery import FOLDER, Learnt, Recovery, read_recoveries, unsent_rows, write_recovery
 from planhat_dbt.state.snapshot import read_mapping
 from planhat_dbt.state.unknown import enter_done
-from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -152,26 +152,12 @@ def enter_kept(
         if not _stands(session, tables, as_then, recovery):
             left.append((path, recovery, found.sync))
             continue
-        _enter(session, tables, lease, as_then, recovery, context.all_syncs)
+        journal = Journal(tables, recovery.run_id)
+        record = partial(record_window, session, journal, tables, as_then, recovery.learnt, context.all_syncs)
+        lease.write(session, record)
         path.unlink()
         told.append(f"{recovery.sync}: entered what run {recovery.run_id} had sent and could not write down.")
     return told, left
-
-
-def _enter(
-    session: Session,
-    tables: StateTables,
-    lease: Lease,
-    bound: BoundSync,
-    recovery: Recovery,
-    all_syncs: Sequence[Sync],
-) -> None:
-    def enter() -> None:
-        lease.renew(session)
-        journal = Journal(tables, recovery.run_id)
-        record_window(session, journal, tables, bound, recovery.learnt, all_syncs)
-
-    in_transaction(session, enter)
 
 
 def enter_left(session: Session, tables: StateTables, lease: Lease, left: Left) -> list[str]:
@@ -182,7 +168,7 @@ def enter_left(session: Session, tables: StateTables, lease: Lease, left: Left) 
     """
     told = []
     for path, recovery, sync in left:
-        _enter_done(session, tables, lease, sync.name, recovery)
+        lease.write(session, partial(_enter_done, session, tables, sync.name, recovery))
         path.unlink()
         rest = (
             f"{len(recovery.done):,} rows are taken as done"
@@ -193,13 +179,9 @@ def enter_left(session: Session, tables: StateTables, lease: Lease, left: Left) 
     return told
 
 
-def _enter_done(session: Session, tables: StateTables, lease: Lease, sync: str, recovery: Recovery) -> None:
-    def enter() -> None:
-        lease.renew(session)
-        enter_done(session, tables, sync, recovery.done)
-        forget_settled_points(session, tables, sync)
-
-    in_transaction(session, enter)
+def _enter_done(session: Session, tables: StateTables, sync: str, recovery: Recovery) -> None:
+    enter_done(session, tables, sync, recovery.done)
+    forget_settled_points(session, tables, sync)
 
 
 def _stands(session: Session, tables: StateTables, bound: BoundSync, recovery: Recovery) -> bool:

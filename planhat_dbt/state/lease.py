@@ -12,18 +12,21 @@ import socket
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import orjson
 
 from planhat_dbt.errors import RefusedError
 from planhat_dbt.state.journal import utc_now
+from planhat_dbt.warehouse.repeat import in_transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Session
+
+    _T = TypeVar("_T")
 
 _SETTING: Final = "lease"
 
@@ -159,6 +162,19 @@ class Lease:
             RefusedError: Another run has taken over.
         """
         self._replace(session, self.check(session))
+
+    def write(self, session: Session, work: Callable[[], _T]) -> _T:
+        """Write state in one transaction, if nobody has taken over; prolongs the lease (see `in_transaction`).
+
+        Raises:
+            RefusedError: Another run has taken over.
+        """
+
+        def renewed() -> _T:
+            self.renew(session)
+            return work()
+
+        return in_transaction(session, renewed)
 
     def give_back(self, session: Session) -> None:
         """End the lease, if it is still ours."""

@@ -173,9 +173,7 @@ class DuckDBSession:
         try:
             yield
         except BaseException as error:
-            with suppress(
-                duckdb.Error
-            ):  # after a fatal error there is nothing to take back, and that error counts
+            with suppress(duckdb.Error):  # dead after a fatal error
                 self._connection.rollback()
             self._raise_memory(error)
             raise

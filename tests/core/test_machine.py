@@ -85,8 +85,9 @@ class Mirror(RuleBasedStateMachine):
         self.keyless = 0
         """Rows whose key is NULL."""
         self.forgotten: set[str] = set()
-        self.deleted_ids: set[str] = set()
         """Keys whose record may differ in fields that are mapped no more, or that a person made away with."""
+        self.deleted_ids: set[str] = set()
+        """Ids of records that a person made away with."""
         self.declare()
 
     def declare(self) -> None:

@@ -25,8 +25,10 @@ from harness.warehouses import ON
 from planhat_dbt.cli.main import main
 from planhat_dbt.planhat.transport import Transport
 from planhat_dbt.sandbox import Sandbox
+from planhat_dbt.state.lease import Lease
 from planhat_dbt.warehouse.duckdb import DuckDBSession
 from planhat_dbt.warehouse.postgres import PostgresSession
+from planhat_dbt.warehouse.repeat import in_transaction
 
 _WRITES = re.compile(
     r"\s*(insert into|delete from|update|create table|drop table(?: if exists)?|alter table)\s+(\S+)"
@@ -121,7 +123,8 @@ def _caller() -> str:
     frame = sys._getframe(2)
     while frame and (
         "/planhat_dbt/" not in frame.f_code.co_filename
-        or frame.f_code.co_filename.endswith("/warehouse/repeat.py")
+        or frame.f_code.co_filename == in_transaction.__code__.co_filename
+        or frame.f_code is Lease.write.__code__
     ):
         frame = frame.f_back  # type: ignore[assignment]
     return frame.f_code.co_name.strip("_")

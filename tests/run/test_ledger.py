@@ -12,8 +12,8 @@ from planhat_dbt.result import Counts, Status
 from planhat_dbt.run.ledger import Entry
 
 
-def entry(counts: Counts, *, set_aside: dict[str, int] | None = None) -> Entry:
-    plan = SyncPlan("c", "c", "company", "upsert", 100, 100, {Operation.INSERT: 100}, set_aside or {}, 5000)
+def entry(counts: Counts) -> Entry:
+    plan = SyncPlan("c", "c", "company", "upsert", 100, 100, {Operation.INSERT: 100}, {}, 5000)
     compared: Any = SimpleNamespace(plan=plan)
     sync: Any = SimpleNamespace(name="c")
     return Entry(sync, compared=compared, status=Status.FAILED, counts=counts)
