@@ -18,6 +18,7 @@ from planhat_dbt.declaration.parse import parse
 from planhat_dbt.declaration.wording import Faults, kind_of
 from planhat_dbt.errors import UsageError
 from planhat_dbt.settings import ProjectSettings
+from planhat_dbt.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 PROJECT_FILE = "dbt_project.yml"
 KEY = "planhat"
 _CLI = "--vars"
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's loader is ten times as fast
 _ENV_VAR = re.compile(
     r"\{\{-?\s*env_var\(\s*(['\"])(?P<name>[^'\"]+)\1\s*(?:,\s*(['\"])(?P<default>[^'\"]*)\3\s*)?\)\s*"
     r"(?:\|\s*(?:int|as_number|as_bool|as_native|as_text)\s*)?-?\}\}"
@@ -134,7 +134,7 @@ def _dbt_env(env: Mapping[str, str] | None, name: str) -> str | None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  a safe loader
+        document = read_yaml(file.read_text(encoding="utf-8"))
     except OSError as e:
         raise UsageError(f"{file} cannot be read: {e.strerror or e}") from e
     except (ValueError, yaml.YAMLError) as e:
@@ -148,7 +148,7 @@ def _read_vars(given: str | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(given, str):
         return given
     try:
-        found = yaml.load(given, Loader=_Loader) if given.strip() else {}  # noqa: S506  a safe loader
+        found = read_yaml(given) if given.strip() else {}
     except yaml.YAMLError as e:
         raise UsageError(f"--vars is not YAML: {_one_line(e)}") from e
     if not isinstance(found, dict):

@@ -310,7 +310,7 @@ def _check_required(obj: ObjectType, match: Match | None, draft: Draft) -> None:
     """Whatever a create needs must be there, in upsert and insert (planhat-api §4)."""
     targets = {canonical(obj, e.target) for e in draft.entries}
     given = targets | set(obj.constants) | ({match.field} if match else set())
-    misspelt = {nearest(t, obj.fields) for t in targets - set(obj.fields)}
+    misspelt = {nearest(t, obj.fields) for t in targets - set(obj.fields) if not t.startswith("custom.")}
     missing = [f for f in obj.required if f not in given and f not in misspelt]
     if missing:
         draft.faults.error(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from planhat_dbt.yaml_text import read_yaml
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 KEY = "planhat"
 ADVICE = "dbt 2 ignores top-level `meta`, and the sync would vanish; write it under `config: {meta: …}`."
 SECTIONS = {"model": "models", "seed": "seeds", "snapshot": "snapshots"}
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's loader is ten times as fast
 
 
 def warn_of_old_place(node: Node, faults: Faults, project_dir: Path | None) -> None:
@@ -52,7 +53,7 @@ def _old_places(file: Path, section: str, name: str) -> list[str]:
 @lru_cache(maxsize=64)
 def _read_yaml(file: Path) -> object:
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  a safe loader
+        return read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from planhat_dbt.errors import UsageError
+from planhat_dbt.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,7 +150,7 @@ def _find(project_dir: Path, environ: Mapping[str, str], profiles_dir: Path | No
 
 def _load(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+        loaded = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         # Neither the text nor the cause: both would show a piece of a file that holds secrets.
         raise UsageError(

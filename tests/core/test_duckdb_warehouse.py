@@ -243,9 +243,25 @@ def test_tables_of_a_schema(session, path):
     session.execute("create schema s")
     session.execute("create table s.b (y integer, x varchar)")
     session.execute("create table s.a (z json)")
-    found = session.tables(path.stem, "s")
-    assert {t: [c.name for c in cs] for t, cs in found.items()} == {"b": ["y", "x"], "a": ["z"]}
+    session.execute("""create table s."it's ""odd"".one" (k enum('a', 'it''s'), v struct(b integer)[])""")
+    session.execute("create table main.b (elsewhere integer)")
+    found = session.tables(path.stem, "S")
+    assert {t: [c.name for c in cs] for t, cs in found.items()} == {
+        "b": ["y", "x"],
+        "a": ["z"],
+        'it\'s "odd".one': ["k", "v"],
+    }
+    assert found['it\'s "odd".one'] == session.columns("""s."it's ""odd"".one\"""")
     assert session.tables(path.stem, "none") == {}
+
+
+def test_more_tables_than_are_described_at_once(session, path):
+    session.execute("create schema s")
+    for i in range(120):
+        session.execute(f"create table s.t{i:03} (c{i} integer, d date)")
+    found = session.tables(path.stem, "s")
+    assert [*found] == [f"t{i:03}" for i in range(120)]
+    assert all([c.name for c in found[f"t{i:03}"]] == [f"c{i}", "d"] for i in range(120))
 
 
 TYPES = {
