@@ -26,6 +26,12 @@ class PlanhatDbtError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def told(self) -> str:
+        """Both in one line, for a report."""
+        ended = self.message.endswith((".", "!", "?", ":"))
+        return f"{self.message}{'' if ended else '.'} {self.hint}" if self.hint else self.message
+
 
 class UsageError(PlanhatDbtError):
     """The command, a declaration, the profile or an artifact is wrong and must be corrected."""

@@ -72,7 +72,11 @@ def check_results(
     if closed:
         names = ", ".join(name for name, _ in closed[:3]) + (", …" if len(closed) > 3 else "")
         of = f"{len(closed):,} of {counted(len(syncs), 'sync')}"
-        found.warn("run results", f"{text}: {of} gated ({names})", closed[0][1])
+        told = f"{text}: {of} gated ({names})", closed[0][1]
+        if due:
+            found.warn("run results", *told)
+        else:
+            found.fail("run results", *told, 3)
     elif results is None or gate.notice:
         found.warn("run results", gate.notice, "")
     elif results.generated_at and dt.datetime.now(dt.UTC) - results.generated_at > _OLD:

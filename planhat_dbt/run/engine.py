@@ -356,7 +356,7 @@ class Run:
         try:
             return step(desk, entry)
         except FailedError as error:
-            entry.status, entry.reason = Status.FAILED, " ".join(filter(None, (error.message, error.hint)))
+            entry.status, entry.reason = Status.FAILED, error.told
             return error if self._context.overrides.fail_fast else None
         except RefusedError as error:
             entry.status, entry.reason = Status.FAILED, error.message
@@ -416,7 +416,7 @@ class Run:
             entry.status, entry.reason = Status.INTERRUPTED, error.message
             return error
         except FailedError as error:
-            entry.status, entry.reason = Status.FAILED, " ".join(filter(None, (error.message, error.hint)))
+            entry.status, entry.reason = Status.FAILED, error.told
             unreachable = isinstance(error, NotSentError) and error.status is None
             ends_run = unreachable or isinstance(error, AccessDeniedError)
             return error if ends_run or self._context.overrides.fail_fast else None

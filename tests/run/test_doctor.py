@@ -16,7 +16,7 @@ from harness import Outcome, Project
 from harness.artifacts import TestNode
 from harness.warehouses import ON, held
 
-from run.shop import COMPANIES, add_companies
+from run.shop import COMPANIES, add_companies, add_endusers, enduser
 
 CHECKS = [
     "project",
@@ -170,11 +170,11 @@ BROKEN = [
     Broken("other adapter", "profile", "failed", ("'oracle'",), 2, profiles(type="oracle")),
     Broken("no manifest", "manifest", "failed", ("manifest.json", "dbt"), 2, remove("target/manifest.json")),
     Broken("no results", "run results", "warning", ("no run_results.json",), 0, remove("target/run_results.json")),
-    Broken("compile", "run results", "warning", ("gated", "built nothing"), 0, lambda p: p.build(which="compile")),
+    Broken("compile", "run results", "failed", ("gated", "built nothing"), 3, lambda p: p.build(which="compile")),
     Broken("empty", "run results", "failed", ("--empty",), 3, lambda p: p.build(empty=True)),
     Broken("built for another target", "run results", "failed", ("target prod",), 3, lambda p: p.build(target="prod"),
            arguments=("--target", "dev")),
-    Broken("failing test", "run results", "warning", ("1 of 1 sync gated", "not_null"), 0,
+    Broken("failing test", "run results", "failed", ("1 of 1 sync gated", "not_null"), 3,
            lambda p: p.build(tests=[TestNode("not_null", "companies", "fail")])),
     Broken("bad declaration", "declarations", "failed", ("planhat-dbt validate",), 2,
            lambda p: p.declare("companies", {"object": "company"})),
@@ -184,7 +184,7 @@ BROKEN = [
            lambda p: p.sql('alter table companies rename column "id" to other')),
     Broken("no mapped columns", "columns", "failed", ("2 columns do not", "no column `name`"), 2,
            lambda p: p.sql("alter table companies drop column name", "alter table companies drop column seats")),
-    Broken("gated without a table", "run results", "warning", ("1 of 1 sync gated",), 0,
+    Broken("gated without a table", "run results", "failed", ("1 of 1 sync gated",), 3,
            gated_without_a_table),
     Broken("match changed", "mapping", "failed", ("matched on sourceId", "previous_match"), 2, match_changed),
     Broken("target not allowed", "target", "failed", ("may not write", "prod"), 3,
@@ -218,6 +218,16 @@ def test_what_is_broken_is_told_and_hides_nothing_else(project: Project, broken:
     assert_readable(said)
     if broken.code > 1:
         assert project.sync(*broken.arguments, code=None, env=broken.env).code == broken.code
+
+
+def test_a_sync_can_run_while_another_is_gated(project: Project) -> None:
+    add_companies(project, 1)
+    add_endusers(project, [enduser(1)])
+    project.build(tests=[TestNode("not_null", "endusers", "fail")])
+    found = findings(project)
+    assert found["run results"]["state"] == "warning"
+    assert "1 of 2 syncs gated (endusers)" in found["run results"]["text"]
+    assert found["code"] == 0
 
 
 def assert_readable(said: Outcome) -> None:
