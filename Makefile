@@ -10,14 +10,14 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint types contract unit unit-postgres unit-snowflake unit-bigquery \
+.PHONY: help install demo test test-all lint types contract unit unit-all unit-postgres unit-snowflake unit-bigquery \
   unit-steps unit-redshift unit-translated unit-spark test-dbt-versions test-recipes bench \
   crash-matrix fault-matrix format clean
 
 help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
-	@echo "make test      lint, types, import contract, all tests"
-	@echo "make test-all  the same, once more on all other warehouses, and with every version of dbt"
+	@echo "make test      lint, types, import contract, tests (of each matrix a share; about ten minutes)"
+	@echo "make test-all  the same with all of each matrix, on all other warehouses, and with every version of dbt"
 	@echo "make bench     measure it beside hand-made scripts (about twenty minutes)"
 	@echo "make crash-matrix  kill a sync at every point; make fault-matrix  every fault at every call"
 	@echo "make format    format the code"
@@ -38,7 +38,7 @@ demo: $(READY)
 
 test: lint types contract unit
 
-test-all: test unit-postgres unit-redshift unit-steps unit-translated unit-spark unit-snowflake unit-bigquery test-dbt-versions test-recipes
+test-all: lint types contract unit-all unit-postgres unit-redshift unit-steps unit-translated unit-spark unit-snowflake unit-bigquery test-dbt-versions test-recipes
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -50,8 +50,13 @@ types: $(READY)
 contract: $(READY)
 	$(BIN)/lint-imports
 
+# Of the matrices (conformance, kills, faults, types) a share, the same in every run: see tests/harness/share.py.
 unit: $(READY)
 	$(BIN)/pytest -n auto --dist worksteal
+
+# All of them.
+unit-all: $(READY)
+	PLANHAT_DBT_TEST_ALL=1 $(BIN)/pytest -n auto --dist worksteal
 
 # The server's binaries come from a package, its files are in memory, and it ends with the tests.
 unit-postgres: $(READY)

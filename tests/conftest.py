@@ -1,10 +1,14 @@
-"""Which tests run where: `PLANHAT_DBT_TEST_ON` puts every project of the tests there (see `harness.warehouses`)."""
+"""Which tests run where: `PLANHAT_DBT_TEST_ON` puts every project of the tests there (see `harness.warehouses`).
+
+And how many of them (see `harness.share`).
+"""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from harness.share import left_out
 from harness.warehouses import ON
 
 if ON == "steps":
@@ -29,7 +33,10 @@ if ON == "redshift":
     dbt_adapter.Adapter = translated_redshift.StandInAdapter  # type: ignore[misc]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    gone = left_out(items)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
+    items[:] = [item for item in items if item.nodeid not in gone]
     for item in items:
         mark = item.get_closest_marker("duckdb")
         if mark and ON not in ("duckdb", "steps"):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from harness import Outcome, Project, Row
+from harness.share import share
 from run.records import Case, company_id, put, seed_companies
 
 from conformance.cases import BY_OBJECT
@@ -193,6 +194,7 @@ for _cell in OFFERED:
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
 def test_cells(group: list[Cell], project: Project) -> None:
+    group = share(group, 4)
     if group[0].object != "company":
         seed_companies(project)
     trials = [Trial(cell, project) for cell in group]

@@ -120,6 +120,7 @@ def test_without_a_project(tmp_path, command):
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["sync", "plan", "validate", "list"])
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}"])
 def test_without_a_manifest_or_with_a_broken_one(project, command, text):

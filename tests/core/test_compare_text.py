@@ -32,6 +32,7 @@ ODD = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ODD)
 def test_odd_column_names(bench, name):
     quoted = '"' + name.replace('"', '""') + '"'

@@ -127,6 +127,7 @@ def test_values_without_a_json_form_reject_their_row_only(bench, kind, value):
     assert rows["fine"]["_operation"] == "insert"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("first", "second"),
     [

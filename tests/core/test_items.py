@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
+from harness.share import examples
 from harness.warehouses import ON
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -193,7 +194,7 @@ VALUES = st.tuples(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(first=st.lists(VALUES, min_size=1, max_size=8), then=st.lists(VALUES, min_size=1, max_size=8))
 def test_both_write_the_same(tmp_path_factory, first, then) -> None:
     bench = Bench(tmp_path_factory.mktemp("items"))

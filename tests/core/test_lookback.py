@@ -7,6 +7,7 @@ import json
 from collections import Counter
 
 import pytest
+from harness.share import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -184,6 +185,7 @@ def test_times_beyond_all_bounds(shop: Shop) -> None:
     assert shop.bench.failures() == dict.fromkeys(("m1", "m3"), ("rejected", "bad_value"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("kind", "at", "later"),
     [
@@ -321,7 +323,7 @@ def test_events_in_doubt_stay_so_beyond_the_lookback(bench: Bench, sandbox: Sand
 
 
 @settings(
-    max_examples=10,
+    max_examples=examples(10),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from crash.cradle import die
+from harness.share import examples
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -261,7 +262,7 @@ def test_any_order_of_edits_and_faults_ends_in_the_exact_mirror(sandbox: Sandbox
     run_state_machine_as_test(
         Mirror,
         settings=settings(
-            max_examples=int(os.environ.get("MACHINE_EXAMPLES", "10")),
+            max_examples=int(os.environ.get("MACHINE_EXAMPLES", examples(10))),
             stateful_step_count=14,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -64,6 +64,7 @@ def test_the_state_is_rekeyed_and_remembers_what_has_no_id(started: Bench) -> No
     assert state(started) == settled
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("statement", range(7))
 def test_all_of_it_or_nothing(started: Bench, statement: int, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state(started)

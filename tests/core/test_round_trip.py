@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from harness.share import examples
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ from planhat_dbt.objects import Field, FieldType
 from planhat_dbt.outcome import RowStatus
 
 SYNC = "model"
-EXAMPLES = int(os.environ.get("ROUND_TRIP_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("ROUND_TRIP_EXAMPLES", examples(5, 3)))
 LISTS = (FieldType.TEXTS, FieldType.OBJECTS)
 GROUPS = {
     "whole": INTEGERS,

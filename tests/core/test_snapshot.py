@@ -131,6 +131,7 @@ def test_another_object_or_key_needs_another_name(bench):
         assert "new name" in caught.value.hint
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("before", "after", "stored", "expected"),
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness import Project
+from harness.share import examples
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -122,7 +123,7 @@ def test_events_arrive_once(sandbox: Sandbox) -> None:  # noqa: F811 - the impor
     run_state_machine_as_test(
         Events,
         settings=settings(
-            max_examples=int(os.environ.get("MACHINE_EXAMPLES", "8")),
+            max_examples=int(os.environ.get("MACHINE_EXAMPLES", examples(8))),
             stateful_step_count=10,
             deadline=None,
             derandomize=bool(os.environ.get("CI")),

@@ -202,6 +202,7 @@ def test_dbt_reads_it_without_a_complaint(shop: Shop) -> None:
     }
 
 
+@pytest.mark.thorough
 @needs(1, 11, why="checks schemas more strictly since")
 def test_dbt_has_no_complaint_at_its_strictest(shop: Shop) -> None:
     told = shop.run(sys.executable, "-c", STRICT, "--show-all-deprecations", "parse", "--no-partial-parse")
@@ -254,6 +255,7 @@ def test_a_changed_declaration_fails_the_check_until_it_is_written(shop: Shop) -
     shop.planhat("exposures", "--check")
 
 
+@pytest.mark.thorough
 def test_the_order_of_a_mapping_changes_nothing(shop: Shop) -> None:
     schema = shop.directory / "models" / "schema.yml"
     document = yaml.safe_load(schema.read_text(encoding="utf-8"))
@@ -305,6 +307,7 @@ def test_another_path_standard_output_and_a_selection(shop: Shop) -> None:
     assert "cannot be written" in shop.planhat("exposures", "--path", "nowhere/x.yml", code=1)
 
 
+@pytest.mark.thorough
 def test_owner_maturity_and_addresses_are_settings(shop: Shop) -> None:
     shop.project.directory, before = shop.directory, shop.project.directory
     try:
@@ -334,6 +337,7 @@ def test_owner_maturity_and_addresses_are_settings(shop: Shop) -> None:
         shop.project.directory = before
 
 
+@pytest.mark.thorough
 def test_a_model_that_is_gone_stops_dbt_until_the_file_is_deleted(shop: Shop) -> None:
     """As docs/lineage.md tells it."""
     (shop.directory / "models" / "assets.sql").unlink()

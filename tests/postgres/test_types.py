@@ -90,6 +90,7 @@ SENT = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("kind", "value", "json"), SENT, ids=[f"{k} {v}" for k, v, _ in SENT])
 def test_what_is_sent(project: Project, kind: str, value: str, json: object) -> None:
     raw(project, *OWN_TYPES)
@@ -131,6 +132,7 @@ COMPARED = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("kind", "before", "after", "changed"), COMPARED, ids=[f"{k} {b} {a}" for k, b, a, _ in COMPARED]
 )
@@ -169,6 +171,7 @@ UNFIT = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("kind", "value"), UNFIT, ids=[f"{k} {v}" for k, v in UNFIT])
 def test_values_without_a_json_form_stop_their_row_alone(project: Project, kind: str, value: str) -> None:
     raw(project, *OWN_TYPES)
@@ -248,6 +251,7 @@ RETYPED = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("old", "new", "value", "changed"), RETYPED, ids=[f"{o} {n}" for o, n, _, _ in RETYPED]
 )

@@ -43,6 +43,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("kind", "before", "after", "changed"), CASES)
 def test_comparison(project: Project, kind: str, before: str, after: str, changed: bool) -> None:
     if ON != "duckdb" and "struct" in kind:

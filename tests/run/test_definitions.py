@@ -219,6 +219,7 @@ def test_without_definitions_values_go_as_their_columns_say(project: Project, st
     project.quiet()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("fault", "ends_run"),
     [

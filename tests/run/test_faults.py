@@ -32,6 +32,7 @@ def change_much(project: Project) -> None:
     project.replace("companies", rows)
 
 
+@pytest.mark.sampled(3)
 @every_fault
 def test_a_fault_without_retries(project: Project, fault: Fault) -> None:
     """The second of the calls fails for good, in each phase; the next run completes it."""
@@ -49,6 +50,7 @@ def test_a_fault_without_retries(project: Project, fault: Fault) -> None:
         project.quiet()
 
 
+@pytest.mark.sampled(3)
 @every_fault
 def test_a_passing_fault_is_got_over_in_the_same_run(project: Project, fault: Fault) -> None:
     project.settings(batch_rows=10, read_timeout=0.4)

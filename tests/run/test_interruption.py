@@ -54,6 +54,7 @@ def test_a_signal_ends_the_run_with_its_state_recorded(
     assert project.failures() == {}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("after", [1, 3, 9])
 def test_killed_while_sending_records(project: Project, after: int) -> None:
     """Eight batches are recorded together: the kill falls into the first, and into the second window."""

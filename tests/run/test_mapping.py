@@ -69,6 +69,7 @@ def test_another_key_of_the_same_company(project: Project) -> None:
     project.quiet()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("before", "after", "sent"),
     [

@@ -88,6 +88,7 @@ def test_a_point_that_shows_late_is_not_sent_twice(usage: Project) -> None:
     usage.quiet()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("arrived", "noted"), [(True, "found"), (False, "sent_again")])
 @pytest.mark.parametrize("also", ["sent", "discarded"])
 def test_equal_points_of_other_keys_are_counted(usage: Project, also: str, arrived: bool, noted: str) -> None:
@@ -155,6 +156,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 @pytest.mark.parametrize(("kind", "at"), KINDS, ids=str)
 def test_days_and_instants(usage: Project, kind: str, at: object, zone: str) -> None:
@@ -179,6 +181,7 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("kind", "value"), NUMBERS, ids=str)
 def test_numbers_are_compared_as_numbers(usage: Project, kind: str, value: object) -> None:
     usage.model("usage", METRIC_BLOCK, {**METRICS, "value": kind})
@@ -224,6 +227,7 @@ def test_after_a_kill_in_the_night_the_morning_run_decides(usage: Project) -> No
     assert values(usage) == [1.0]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("calls", [1, 2, 3])
 def test_killed_while_reading_back(usage: Project, calls: int) -> None:
     """Between the look-up and the lists, and between two lists: nothing is lost, nothing is there twice."""

@@ -35,6 +35,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("fault", REFUSALS, ids=lambda f: f"{f.kind} {f.status} {f.path} {f.body}")
 @pytest.mark.parametrize("arrived", [True, False])
 def test_a_read_that_fails_decides_nothing(usage: Project, fault: Fault, arrived: bool) -> None:

@@ -36,6 +36,7 @@ def test_the_cases_are_the_twelve_objects() -> None:
     assert len(FIRST_KEYS) == len(LAST_KEYS) == 12
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_first_load_nothing_to_do_and_changes(case: Case, project: Project) -> None:
     changing = case.changing
@@ -70,6 +71,7 @@ def test_first_load_nothing_to_do_and_changes(case: Case, project: Project) -> N
     project.quiet()
 
 
+@pytest.mark.sampled(2)
 @together
 def test_new_changed_and_removed_rows_in_one_run(cases: tuple[Case, ...], project: Project) -> None:
     load_together(project, cases, rows=4, on_removed="delete")
@@ -88,6 +90,7 @@ def test_new_changed_and_removed_rows_in_one_run(cases: tuple[Case, ...], projec
     project.quiet()
 
 
+@pytest.mark.sampled(2)
 @together
 def test_records_deleted_in_planhat_are_sent_whole_again(cases: tuple[Case, ...], project: Project) -> None:
     """A partial update must not create a stump (DESIGN §5): the whole row follows in the same run."""

@@ -18,6 +18,7 @@ def endusers(rows: int, *bad: int) -> list[tuple[object, ...]]:
     return [enduser(i, account="c-404" if i in bad else "c-1") for i in range(1, rows + 1)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("status", ["206", "400"])
 def test_refused_rows_are_told_and_the_others_accepted(project: Project, shape: str, status: str) -> None:

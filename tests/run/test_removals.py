@@ -107,6 +107,7 @@ def test_delete(project: Project) -> None:
     project.quiet()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cases", [FIRST_KEYS, LAST_KEYS], ids=["first keys", "last keys"])
 def test_delete_looks_up_ids_it_was_never_told(
     cases: tuple[Case, ...], project: Project, sandbox: Sandbox, folder: Path

@@ -66,6 +66,7 @@ def test_it_holds_no_value_of_a_row(project: Project, sealed: Path) -> None:
     assert document["syncs"][0]["operations"] == {"insert": 1, "update": 2, "delete": 1}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("change", "told"),
     [
