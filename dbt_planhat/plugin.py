@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,7 +40,7 @@ def _on_event(message: Any) -> None:
     if message.info.name != "CommandCompleted":
         return
     try:
-        code = _sync_if_asked()
+        code = _sync_if_asked(message.info.invocation_id)
     except Exception as error:  # noqa: BLE001 - what dbt did stands, whatever becomes of us
         _say(f"could not sync ({type(error).__name__}: {error}); run `planhat-dbt sync`", failed=True)
         code = 1
@@ -47,11 +48,17 @@ def _on_event(message: Any) -> None:
         raise ResultExit(None)
 
 
-def _sync_if_asked() -> int:
+def _sync_if_asked(invocation_id: str) -> int:
     """Sync if this command is one to sync after, and the project asks for it; returns the exit code."""
     flags = get_flags()
     if flags.WHICH not in _COMMANDS or not _is_on(flags):
         return 0
+    if _is_broken_off():
+        _say("dbt did not come to its end: nothing was sent", failed=True)
+        return 1
+    if not _has_results(invocation_id):
+        _say("dbt left no run_results.json of its own: nothing was sent", failed=True)
+        return 1
     _give_back_the_warehouse()
     arguments = [sys.executable, "-m", "planhat_dbt", "sync", *_place(flags)]
     environment = {**os.environ, _SWITCH: "0", "NO_COLOR": "1"}
@@ -65,6 +72,21 @@ def _sync_if_asked() -> int:
     if code:
         _say(f"the sync ended with exit code {code}", failed=True)
     return code
+
+
+def _is_broken_off() -> bool:
+    """Whether an interrupt or a fault ended the command, rather than its results; dbt still lets it complete."""
+    error = sys.exc_info()[1]
+    return error is not None and not isinstance(error, ResultExit)
+
+
+def _has_results(invocation_id: str) -> bool:
+    """Whether the results are of this command: one that fails early leaves those of before (dbt-notes §2)."""
+    from planhat_dbt.artifacts import read_run_results  # noqa: PLC0415 - only after commands to sync after
+
+    target = Path(click.get_current_context().obj["runtime_config"].project_target_path)
+    results = read_run_results(target / "run_results.json")
+    return results is not None and results.invocation_id == invocation_id
 
 
 def _is_on(flags: Any) -> bool:
@@ -85,8 +107,8 @@ def _is_on(flags: Any) -> bool:
 
 def _may_ask(flags: Any) -> bool:
     """Whether a `hook` stands anywhere in dbt's own vars; without one nothing of ours is loaded that might fail."""
-    config = click.get_current_context().obj["runtime_config"]
-    return "'hook'" in repr((config.vars.to_dict(), flags.VARS))
+    config = click.get_current_context().obj.get("runtime_config")
+    return config is not None and "'hook'" in repr((config.vars.to_dict(), flags.VARS))
 
 
 def _place(flags: Any) -> list[str]:

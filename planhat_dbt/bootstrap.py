@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from planhat_dbt.artifacts import read_manifest, read_run_results
+from planhat_dbt.artifacts import read_manifest, read_run_results, read_written
 from planhat_dbt.declaration import read_declarations
 from planhat_dbt.declaration.error import DeclarationError
 from planhat_dbt.declaration.types import Mode
 from planhat_dbt.errors import RefusedError, UsageError
-from planhat_dbt.gate import open_gate
+from planhat_dbt.gate import is_older, open_gate
 from planhat_dbt.project import read_project
 from planhat_dbt.run.context import Context, Overrides
 from planhat_dbt.selection import select_syncs
@@ -165,10 +165,18 @@ def find_target(request: Request, project: Project, results: RunResults | None) 
 
 def gate_for(target: Target | None, manifest: Manifest, results: RunResults | None) -> Gate:
     """Judge dbt's results for a target; None: which one is not known."""
+    written = {} if _tells_all(manifest, results) else read_written(manifest, results)
     if target is None:
-        return open_gate(manifest, results)
+        return open_gate(manifest, results, written=written)
     built_for = (results.target or target.default) if results else ""
-    return open_gate(manifest, results, target=target.name, built_for=built_for)
+    return open_gate(manifest, results, target=target.name, built_for=built_for, written=written)
+
+
+def _tells_all(manifest: Manifest, results: RunResults | None) -> bool:
+    """Whether dbt built the whole project and said with which flags: nothing in it is from a command before."""
+    if results is None or results.command != "build" or results.retried or results.selected:
+        return False
+    return not manifest.has_default_selector and not is_older(results, manifest)
 
 
 def open_warehouse(

@@ -54,6 +54,8 @@ def select_syncs(
     chosen = selection.names(select) if select else {s.name for s in syncs}
     left_out = selection.names(exclude) if exclude else set()
     found = tuple(s for s in syncs if s.enabled and s.name in chosen and s.name not in left_out)
+    if select and not any(text.split() for text in select):
+        raise UsageError("--select is empty: it names no sync.", hint="Leave it out to take all of them.")
     if select and not found:
         disabled = [s.name for s in syncs if s.name in chosen - left_out]
         why = f"disabled: {', '.join(disabled)} (enabled: false)" if disabled else "left out by --exclude"
@@ -136,7 +138,9 @@ class _Selection:
                 wanted = find_object(value)
                 return wanted is not None and sync.object.name == wanted.name
             case "path":
-                return _in_path(sync.model.path, value)
+                return _in_path(sync.model.path, value) or (
+                    node is not None and _in_path(node.original_file_path, value)
+                )
             case "fqn" | "package" | "resource_type":
                 return node is not None and _node_matches(node, method, value)
             case _:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from planhat_dbt.artifacts.command import command_of
 from planhat_dbt.artifacts.manifest import read_manifest
 from planhat_dbt.artifacts.run_results import read_run_results
-from planhat_dbt.artifacts.types import Column, Exposure, Manifest, Node, NodeResult, RunResults, Test
+from planhat_dbt.artifacts.types import (
+    Column,
+    Exposure,
+    Manifest,
+    Node,
+    NodeResult,
+    RunResults,
+    Test,
+    Written,
+)
+from planhat_dbt.artifacts.written import read_written
 
 __all__ = [
     "Column",
@@ -14,6 +25,9 @@ __all__ = [
     "NodeResult",
     "RunResults",
     "Test",
+    "Written",
+    "command_of",
     "read_manifest",
     "read_run_results",
+    "read_written",
 ]

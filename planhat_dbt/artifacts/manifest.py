@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from planhat_dbt.artifacts.document import mapping, moment, names, parsed, read_content, schema_version, text
-from planhat_dbt.artifacts.types import Column, Exposure, Manifest, MetaPlace, Node, Test
+from planhat_dbt.artifacts.types import KEY, Column, Exposure, Manifest, MetaPlace, Node, Test
 from planhat_dbt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 VERSION = 12
 RELATIONS = ("model", "seed", "snapshot")
-KEY = "planhat"
-"""The key of `meta` that holds our declarations."""
 NO_META: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -53,6 +51,7 @@ class _Parts(msgspec.Struct):
     unit_tests: dict[str, msgspec.Raw] = {}
     exposures: Any = None
     disabled: dict[str, msgspec.Raw] = {}
+    selectors: Any = None
 
 
 _PARTS: Final = msgspec.json.Decoder(_Parts)
@@ -114,6 +113,9 @@ def _manifest(path: Path, document: dict[str, Any]) -> Manifest:
         nodes=MappingProxyType(nodes),
         tests=tuple(tests),
         exposures=tuple(_exposures(document)),
+        has_default_selector=any(
+            mapping(s).get("default") is True for s in mapping(document.get("selectors")).values()
+        ),
     )
 
 
@@ -143,6 +145,7 @@ def _node(unique_id: str, raw: dict[str, Any]) -> Node:
         columns=tuple(_column(name, mapping(c)) for name, c in mapping(raw.get("columns")).items()),
         version="" if raw.get("version") is None else str(raw["version"]),
         access=text(raw.get("access") or config.get("access")),
+        is_microbatch=config.get("incremental_strategy") == "microbatch",
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from planhat_dbt.artifacts.document import mapping, moment, read_document, schema_version, text
+from planhat_dbt.artifacts.command import command_of
+from planhat_dbt.artifacts.document import mapping, moment, names, read_document, schema_version, text
 from planhat_dbt.artifacts.types import NodeResult, RunResults
 from planhat_dbt.errors import UsageError
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 OLDEST, NEWEST = 4, 6
 _SELECTING = ("select", "models", "exclude", "selector", "resource_types", "exclude_resource_types")
-HINT = "Run `dbt build` again; to sync without its results, delete the file."
+_TEST = "test"
+HINT = "Run `dbt build` again; to sync without its results, delete the file and the folder `run` beside it."
 
 
 def read_run_results(path: Path) -> RunResults | None:
@@ -41,8 +43,8 @@ def read_run_results(path: Path) -> RunResults | None:
         empty=args.get("empty") is True,
         sample=bool(args.get("sample")),
         selected=any(args.get(name) for name in _SELECTING),
-        retried=text(args.get("invocation_command")).split()[1:2] == ["retry"]
-        or args.get("which") == "retry",
+        retried="retry" in (args.get("which"), command_of(text(args.get("invocation_command")).split()[1:])),
+        leaves_out_tests=_leaves_out_tests(args),
         dbt_version=text(metadata.get("dbt_version")),
         invocation_id=text(metadata.get("invocation_id")),
         generated_at=moment(metadata.get("generated_at")),
@@ -57,6 +59,16 @@ def read_run_results(path: Path) -> RunResults | None:
         warning=""
         if version <= NEWEST
         else f"{path} has schema v{version}, newer than v{NEWEST}; it is read as v{NEWEST}",
+    )
+
+
+def _leaves_out_tests(args: dict[str, Any]) -> bool:
+    only, without = names(args.get("resource_types")), names(args.get("exclude_resource_types"))
+    by_kind = (bool(only) and _TEST not in only) or _TEST in without
+    return (
+        by_kind
+        or args.get("indirect_selection") == "empty"
+        or bool(args.get("exclude") or args.get("selector"))
     )
 
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+KEY: Final = "planhat"
+"""The key of `meta` that holds our declarations."""
 MetaPlace: TypeAlias = Literal["config.meta", "meta"]
 """Where a `meta` mapping was found; dbt 2 reads the first only."""
 
@@ -56,6 +58,13 @@ class Node:
     """Of a versioned model; empty: it has none."""
     access: str = ""
     """`private`, `protected` or `public`; empty: not told (seeds, snapshots)."""
+    is_microbatch: bool = False
+    """Whether it is built in batches of time; their SQL looks as that of a sample does."""
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether it has a `planhat` block."""
+        return KEY in self.meta or any(KEY in column.meta for column in self.columns)
 
     @property
     def is_table(self) -> bool:
@@ -101,6 +110,8 @@ class Manifest:
     """By unique id: models, seeds and snapshots."""
     tests: tuple[Test, ...]
     exposures: tuple[Exposure, ...] = ()
+    has_default_selector: bool = False
+    """Whether a selector of `selectors.yml` applies where dbt is asked for nothing in particular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +150,15 @@ class RunResults:
     """By unique id."""
     warning: str = ""
     """Said once: the file's schema is newer than those we know."""
+    leaves_out_tests: bool = False
+    """Whether it was asked in a way that may leave out tests of what it builds: --exclude, resource types, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What dbt last executed to build a node, as it lies in `target/run`."""
+
+    is_later: bool
+    """Whether that was after the manifest and the run results were written."""
+    partial: str = ""
+    """The flag by which it does not hold all rows: `--empty` or `--sample`; empty: none."""

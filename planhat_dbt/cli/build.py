@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from planhat_dbt.artifacts import read_run_results
+from planhat_dbt.artifacts import command_of, read_run_results
 from planhat_dbt.bootstrap import Request
 from planhat_dbt.cli.options import override_options
 from planhat_dbt.cli.sync import overrides_of, run_sync
@@ -25,7 +25,6 @@ from planhat_dbt.project import read_project
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_COMMANDS: Final = ("build", "run", "retry", "test", "seed", "snapshot")
 _OPTIONS: Final = {
     "--project-dir": "project_dir",
     "--profiles-dir": "profiles_dir",
@@ -59,7 +58,7 @@ def build(ctx: click.Context, /, *, output: str, dbt_args: tuple[str, ...], **gi
     """
     overrides = overrides_of(given)
     started = dt.datetime.now(dt.UTC)
-    code, signalled = _run_dbt(dbt_args)
+    code, signalled = _run_dbt(dbt_args, output)
     if signalled:  # dbt may have come to its end all the same
         click.echo("Interrupted: nothing was sent.", err=True)
         ctx.exit(code or 128 + signalled)
@@ -87,15 +86,15 @@ def dbt_command(arguments: Sequence[str]) -> list[str]:
             "dbt was not found, neither beside planhat-dbt nor on the PATH.",
             hint="Install it in the same environment: pip install dbt-core dbt-duckdb",
         )
-    named = any(word in _COMMANDS for word in arguments if not word.startswith("-"))
-    return [dbt, *([] if named else ["build"]), *arguments]
+    return [dbt, *([] if command_of(arguments) else ["build"]), *arguments]
 
 
-def _run_dbt(arguments: Sequence[str]) -> tuple[int, int]:
+def _run_dbt(arguments: Sequence[str], output: str) -> tuple[int, int]:
     """Run dbt on our terminal; its exit code, and the first signal that came meanwhile (0: none)."""
     environment = {**os.environ, HOOK: "0"}
+    place = sys.stderr.fileno() if output == "json" else None  # what follows is to be read by a program
     with (
-        subprocess.Popen(dbt_command(arguments), env=environment) as process,  # noqa: S603
+        subprocess.Popen(dbt_command(arguments), env=environment, stdout=place) as process,  # noqa: S603
         _passing_signals_to(process) as received,
     ):
         code = process.wait()

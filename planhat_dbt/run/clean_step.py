@@ -86,7 +86,8 @@ def _may_be_skipped(context: Context, entry: Entry) -> bool:
 
 def _mark(context: Context, entry: Entry) -> str:
     """What the sync is clean of after a clean run; empty: not known."""
-    results, node = context.gate.results, context.manifest.nodes.get(entry.sync.model.unique_id)
+    results = None if context.gate.older else context.gate.results
+    node = context.manifest.nodes.get(entry.sync.model.unique_id)
     own = results.results.get(entry.sync.model.unique_id) if results else None
     if not results or not own or not node or not entry.ready:
         return ""

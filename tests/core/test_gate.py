@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from planhat_dbt.artifacts.types import Manifest, NodeResult, RunResults
+from planhat_dbt.artifacts.types import Manifest, Node, NodeResult, RunResults, Written
 from planhat_dbt.artifacts.types import Test as DbtTest
 from planhat_dbt.gate import Gate, check_gate, open_gate
 
@@ -33,12 +33,24 @@ TESTS = (
 @pytest.fixture
 def manifest() -> Manifest:
     return Manifest(
-        Path("manifest.json"), "shop", "duckdb", "1.11", "inv", NOW, dict.fromkeys((OWN, UP)), TESTS
-    )  # type: ignore[arg-type]
+        Path("manifest.json"), "shop", "duckdb", "1.11", "inv", NOW, {n.unique_id: n for n in NODES}, TESTS
+    )
+
+
+def a_node(unique_id: str, *depends_on: str, materialized: str = "table", **more: Any) -> Node:
+    kind, _, name = unique_id.split(".")
+    return Node(
+        unique_id, kind, name, "shop", "d", "s", name, name, f"models/{name}.sql", None, (), (), depends_on,
+        {"planhat": {}}, "config.meta", True, materialized, (), **more,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+NODES = (a_node(OWN, UP), a_node(UP, materialized="view"))
 
 
 def results(command: str = "build", statuses: dict[str, str] | None = None, **more: Any) -> RunResults:
-    found = {OWN: "success", UP: "success", **(statuses or {})}
+    passed = {t.unique_id: "pass" for t in TESTS} if command in ("build", "test") else {}
+    found = {OWN: "success", UP: "success", **passed, **(statuses or {})}
     facts: dict[str, Any] = {
         "path": Path("run_results.json"), "command": command, "target": None, "profile": None, "vars": {},
         "empty": False, "sample": False, "selected": False, "retried": False, "dbt_version": "1.11",
@@ -140,63 +152,192 @@ def older(command: str = "build", statuses: dict[str, str] | None = None, **more
 @pytest.mark.parametrize(
     ("seconds", "invocation", "is_older"), [(-60, "other", True), (60, "other", False), (-60, "inv", False)]
 )
-def test_results_older_than_the_manifest_prove_no_success(manifest, seconds, invocation, is_older):
+def test_which_results_are_older_than_the_manifest(manifest, seconds, invocation, is_older):
     at = NOW + dt.timedelta(seconds=seconds)
-    gate = open_gate(manifest, results(generated_at=at, invocation_id=invocation))
-    assert (
-        (gate.results is None) == bool(gate.older) == ("older than manifest.json" in gate.notice) == is_older
-    )
-    assert not is_older or "run `dbt build`" in gate.notice
+    assert open_gate(manifest, results(generated_at=at, invocation_id=invocation)).older == is_older
 
 
 @pytest.mark.parametrize(
     ("statuses", "tests", "reason"),
     [
         ({}, "error", ""),
-        ({OWN: ""}, "error", ""),
-        ({OWN: "", "test.shop.own": "pass"}, "error", ""),
+        ({OWN: ""}, "error", "model c was not built by the last dbt build"),
         ({OWN: "error"}, "error", "model c ended with status 'error' in the last dbt build"),
         ({OWN: "skipped"}, "ignore", "model c ended with status 'skipped' in the last dbt build"),
         ({"test.shop.own": "fail"}, "error", "dbt tests did not pass: own (fail)"),
-        ({OWN: "", "test.shop.own": "fail"}, "error", "dbt tests did not pass: own (fail)"),
         ({"test.shop.own": "fail"}, "ignore", ""),
         ({"test.shop.own": "warn"}, "error", ""),
         ({"test.shop.own": "warn"}, "warn", "dbt tests did not pass: own (warn)"),
+        (
+            {"test.shop.own": ""},
+            "error",
+            "the last dbt build did not come to own: it was interrupted, perhaps",
+        ),
         ({"test.shop.parent": "fail"}, "error", "dbt tests did not pass: parent (fail)"),
         ({"test.shop.unrelated": "fail"}, "error", ""),
         ({"test.shop.gone": "fail", "model.shop.gone": "error"}, "error", ""),
     ],
 )
-def test_what_older_results_show_to_have_failed_is_gated(sync, manifest, statuses, tests, reason):
-    """No dbt command has built anything since: it would have written results of its own (decision 46)."""
-    assert gated(sync(tests=tests), manifest, older(statuses=statuses)) == reason
+def test_a_dbt_that_only_parses_proves_nothing_and_takes_nothing_back(
+    sync, manifest, statuses, tests, reason
+):
+    """`dbt parse`, `dbt ls`: the manifest is newer, and what dbt built last is what it was (decision 50)."""
+    for found in (older, results):
+        assert gated(sync(tests=tests), manifest, found(statuses=statuses)) == reason
 
 
-@pytest.mark.parametrize("command", ["run", "test", "retry", "seed", "snapshot", ""])
-def test_older_results_of_all_that_builds_or_tests_gate(sync, manifest, command):
-    assert gated(sync(), manifest, older(command, {"test.shop.own": "fail"}))
-
-
-@pytest.mark.parametrize("more", [{}, {"selected": True}, {"retried": True}])
-def test_what_older_results_do_not_mention_goes(sync, manifest, more):
-    found = older(statuses={OWN: "", UP: "", "test.shop.unrelated": "fail"}, **more)
-    assert gated(sync(), manifest, found) == ""
+@pytest.mark.parametrize("more", [{"selected": True}, {"retried": True}])
+def test_what_was_not_due_stays_so_after_a_parse(sync, manifest, more):
+    found = older(statuses={OWN: "", **{t.unique_id: "" for t in TESTS}}, **more)
+    closed = check_gate(sync(), manifest, open_gate(manifest, found))
+    assert closed
+    assert closed.not_due
 
 
 @pytest.mark.parametrize("command", ["compile", "generate", "parse", "list"])
-def test_older_results_of_no_build_gate_nothing(sync, manifest, command):
-    found = older(command, {OWN: "error", "test.shop.own": "fail"})
-    gate = open_gate(manifest, found)
-    assert gate.older is None
-    assert "older than manifest.json" in gate.notice
-    assert gated(sync(), manifest, found) == ""
+def test_older_results_of_no_build_prove_none(sync, manifest, command):
+    assert f"`dbt {command}` built nothing" in gated(sync(), manifest, older(command))
 
 
 def test_older_results_are_refused_as_others_are(manifest):
     assert "--empty" in open_gate(manifest, older(empty=True)).refusal
-    foreign = older(statuses={OWN: "", UP: "", "model.other.x": "error"})
+    foreign = older("run", statuses={OWN: "", UP: "", "model.other.x": "error"})
     assert "another project" in open_gate(manifest, foreign).refusal
     assert open_gate(manifest, older(), target="prod", built_for="dev").refusal
+
+
+def judged(sync: Any, manifest: Manifest, found: RunResults | None, **written: Written) -> str:
+    """The reason, where `target/run` holds these files (`c`, `up`, `top`)."""
+    files = {f"model.shop.{name}": file for name, file in written.items()}
+    closed = check_gate(sync, manifest, open_gate(manifest, found, written=files))
+    return closed.reason if closed else ""
+
+
+LATER, BEFORE = Written(is_later=True), Written(is_later=False)
+KILLED = "model {} was built by a dbt command that has left no results"
+
+
+@pytest.mark.parametrize(
+    ("materialized", "parent", "written", "reason"),
+    [
+        ("table", "table", {"c": BEFORE}, ""),
+        ("table", "table", {"c": LATER}, KILLED.format("c")),
+        ("table", "table", {"c": BEFORE, "up": LATER}, ""),
+        ("view", "table", {"c": BEFORE, "up": LATER}, KILLED.format("up")),
+        ("view", "table", {"c": BEFORE, "up": BEFORE, "top": LATER}, ""),
+        ("view", "view", {"c": BEFORE, "up": BEFORE, "top": LATER}, KILLED.format("top")),
+    ],
+)
+@pytest.mark.parametrize("found", [None, older()], ids=["no results", "older results"])
+def test_what_a_killed_dbt_built_is_gated(sync, manifest, found, materialized, parent, written, reason):
+    top = "model.shop.top"
+    nodes = (a_node(OWN, UP, materialized=materialized), a_node(UP, top, materialized=parent), a_node(top))
+    manifest = replace(manifest, nodes={n.unique_id: n for n in nodes})
+    said = judged(sync(), manifest, found, **written)
+    assert said.startswith(reason) if reason else said == ""
+
+
+def test_files_of_a_build_that_came_to_its_end_say_nothing(sync, manifest):
+    assert judged(sync(), manifest, results(), c=LATER) == ""
+
+
+@pytest.mark.parametrize("flag", ["--empty", "--sample"])
+@pytest.mark.parametrize("name", ["c", "up"])
+@pytest.mark.parametrize("command", ["test", "run", "build", None])
+def test_a_part_of_the_data_stays_one(sync, manifest, flag, name, command):
+    """`dbt run --sample`, then `dbt test`: the results of the run, which named the flag, are gone."""
+    found = results(command) if command else None
+    said = judged(sync(), manifest, found, **{name: Written(is_later=False, partial=flag)})
+    assert said == f"model {name} was last built with {flag}; run `dbt build`, and then this"
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "absent", "reason"),
+    [
+        ("build", {}, ("own",), "did not come to own"),
+        ("build", {}, ("parent",), "did not come to parent"),
+        ("build", {}, ("own", "singular", "parent", "relation"), "did not come to own, parent, singular"),
+        ("build", {}, ("unrelated",), ""),
+        ("build", {"selected": True}, ("own",), "did not come to own"),
+        ("build", {"selected": True, "leaves_out_tests": True}, ("own", "singular"), ""),
+        ("run", {}, (), ""),
+        ("test", {}, ("singular",), "did not come to singular"),
+        ("test", {"selected": True}, ("singular",), "did not come to singular"),
+        ("test", {"selected": True}, ("parent",), ""),
+        ("build", {"retried": True}, ("singular", "parent"), ""),
+    ],
+)
+def test_tests_that_should_have_run_and_did_not(sync, manifest, command, more, absent, reason):
+    """Ctrl+C leaves results of what dbt came to: of models without their tests."""
+    statuses = {f"test.shop.{name}": "" for name in absent}
+    if command == "test":
+        statuses |= {OWN: "", UP: ""}
+    said = gated(sync(), manifest, results(command, statuses, **more))
+    assert reason in said
+    assert bool(said) == bool(reason)
+    assert gated(sync(tests="ignore"), manifest, results(command, statuses, **more)) == ""
+
+
+def test_a_test_of_what_was_not_selected_is_not_missed(sync, manifest):
+    """`--indirect-selection cautious` leaves out tests that read a model which is not built."""
+    reads_other = a_test("foreign_key", OWN, OWN, "model.shop.other")
+    found = results(statuses={UP: "", "test.shop.parent": ""}, selected=True)
+    assert gated(sync(), replace(manifest, tests=(*TESTS, reads_other)), found) == ""
+
+
+def test_a_selector_by_default_may_leave_out_tests_and_models(sync, manifest):
+    manifest = replace(manifest, has_default_selector=True)
+    gate = open_gate(manifest, results(statuses={"test.shop.own": "", "test.shop.singular": ""}))
+    assert check_gate(sync(), manifest, gate) is None
+    assert "leave out the tests of c" in gate.notice
+    closed = check_gate(sync(), manifest, open_gate(manifest, results(statuses={OWN: ""})))
+    assert closed
+    assert closed.not_due
+
+
+def test_tests_that_dbt_was_asked_to_leave_out_are_told(manifest):
+    none = {"test.shop.own": "", "test.shop.singular": ""}
+    asked = {"selected": True, "leaves_out_tests": True}
+    told = "dbt was asked to leave out the tests of c: what it built goes out untested"
+    assert open_gate(manifest, results(statuses=none, **asked)).notice == told
+    assert open_gate(manifest, results(statuses=none | {OWN: ""}, **asked)).notice == ""
+    assert open_gate(manifest, results(**asked)).notice == ""
+
+
+@pytest.mark.parametrize(
+    ("tests", "absent", "open_"),
+    [
+        ("warn", ("own",), False),
+        ("warn", ("parent",), False),
+        ("warn", ("unrelated",), True),
+        ("error", ("own",), True),
+    ],
+)
+def test_a_retry_says_nothing_of_warnings(sync, manifest, tests, absent, open_):
+    found = results(statuses={OWN: "", **{f"test.shop.{name}": "" for name in absent}}, retried=True)
+    said = gated(sync(tests=tests), manifest, found)
+    assert said == "" if open_ else said.startswith(f"`dbt retry` did not run {absent[0]} again")
+
+
+@pytest.mark.parametrize(
+    ("command", "own", "reason"),
+    [
+        ("run", "seed.shop.c", "not built now: `dbt run` builds no seeds"),
+        ("run", "snapshot.shop.c", "not built now: `dbt run` builds no snapshots"),
+        ("seed", "model.shop.c", "not built now: `dbt seed` builds no models"),
+        ("snapshot", "model.shop.c", "not built now: `dbt snapshot` builds no models"),
+        ("build", "seed.shop.c", "seed c was not built by the last dbt build"),
+        ("run", "model.shop.c", "model c was not built by the last dbt run"),
+    ],
+)
+def test_what_a_command_does_not_build_is_not_due(sync, manifest, command, own, reason):
+    found = sync()
+    found = replace(found, model=replace(found.model, unique_id=own))
+    manifest = replace(manifest, nodes={own: a_node(own), UP: a_node(UP)}, tests=())
+    closed = check_gate(found, manifest, open_gate(manifest, results(command, {OWN: ""})))
+    assert closed
+    assert closed.reason == reason
+    assert closed.not_due == reason.startswith("not built now")
 
 
 @pytest.mark.parametrize("flag", ["empty", "sample"])
@@ -212,11 +353,11 @@ def test_a_project_without_results_has_an_open_gate(sync, manifest):
 @pytest.mark.parametrize(
     ("statuses", "tests", "reason"),
     [
-        ({"own": "pass"}, "error", ""),
+        ({}, "error", ""),
         ({"own": "fail"}, "error", "dbt tests did not pass: own (fail)"),
-        ({"own": "pass", "parent": "fail"}, "error", "dbt tests did not pass: parent (fail)"),
-        ({"unrelated": "pass"}, "error", "model c was not tested by the last dbt test"),
-        ({"unrelated": "pass"}, "ignore", ""),
+        ({"parent": "fail"}, "error", "dbt tests did not pass: parent (fail)"),
+        ({"own": "", "singular": "", "relation": ""}, "error", "model c was not tested by the last dbt test"),
+        ({"own": "", "singular": "", "relation": ""}, "ignore", ""),
     ],
 )
 def test_after_dbt_test_the_tests_decide(sync, manifest, statuses, tests, reason):
@@ -235,7 +376,7 @@ def test_after_dbt_test_a_model_without_tests_goes(sync, manifest):
     ("more", "not_due"), [({}, False), ({"selected": True}, True), ({"retried": True}, True)]
 )
 def test_a_model_that_dbt_was_not_asked_for_is_not_due(sync, manifest, more, not_due):
-    found = results(statuses={OWN: ""}, **more)
+    found = results(statuses={OWN: "", **{t.unique_id: "" for t in TESTS}}, **more)
     closed = check_gate(sync(), manifest, open_gate(manifest, found))
     assert closed
     assert closed.not_due == not_due
@@ -250,11 +391,11 @@ def test_a_retried_test_speaks_for_its_model(sync, manifest, status, open_):
 
 
 def test_results_of_another_project_are_refused(manifest):
-    found = results(statuses={OWN: "", UP: "", "model.other.x": "success", "test.other.t": "pass"})
+    found = results("run", {OWN: "", UP: "", "model.other.x": "success", "test.other.t": "pass"})
     gate = open_gate(manifest, found)
     assert "another project" in gate.refusal
     assert "--target-path" in gate.hint
-    only_hooks = results(statuses={OWN: "", UP: "", "operation.shop.on-run-end-0": "success"})
+    only_hooks = results("run", {OWN: "", UP: "", "operation.shop.on-run-end-0": "success"})
     assert not open_gate(manifest, only_hooks).refusal
 
 

@@ -223,7 +223,7 @@ def parse(project: Project) -> None:
     path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def test_results_older_than_the_manifest_gate_what_failed_and_nothing_else(project: Project) -> None:
+def test_a_parse_in_between_changes_nothing(project: Project) -> None:
     add_companies(project, 2)
     add_endusers(project, [enduser(1)])
     failed = [TestNode("unique", "endusers", "fail")]
@@ -233,8 +233,6 @@ def test_results_older_than_the_manifest_gate_what_failed_and_nothing_else(proje
     assert outcome.status("companies") == "success"
     assert outcome.status("endusers") == "gated"
     assert "dbt tests did not pass: unique (fail)" in outcome.out
-    assert "older" in outcome.err
-    assert "run `dbt build`" in outcome.err
     found = json.loads(project.cli("doctor", "--output", "json").out)["findings"]
     (told,) = [f["text"] for f in found if f["check"] == "run results"]
     assert "1 of 2 syncs gated (endusers)" in told

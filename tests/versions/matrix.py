@@ -24,6 +24,7 @@ FILES = (
     "tests/example/test_gate.py",
     "tests/example/test_project.py",
     "tests/lineage/test_exposures.py",
+    "tests/run/test_broken_off.py",
     "tests/run/test_dbt_build.py",
     "tests/run/test_real_dbt.py",
 )

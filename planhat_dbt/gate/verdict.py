@@ -1,0 +1,134 @@
+"""Whether one sync may run, by what dbt did and what it left undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from planhat_dbt.declaration.types import Tests
+from planhat_dbt.gate.testing import failed_tests, missing_tests, own_tests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from planhat_dbt.artifacts import Manifest, RunResults
+    from planhat_dbt.declaration.types import Sync
+    from planhat_dbt.gate.evidence import Gate
+
+BUILDING: Final = frozenset(("build", "run", "retry", "seed", "snapshot"))
+"""dbt commands whose results prove that something was built (dbt-notes §2)."""
+_TESTED_ONLY: Final = "test"
+"""What `dbt test` leaves says nothing of the build: the tables it tested are judged by their tests (decision 30)."""
+_BUILDS_ONLY: Final = {"run": "model", "seed": "seed", "snapshot": "snapshot"}
+_BUILT: Final = frozenset(("success", "warn", "reused", "no-op"))
+_AGAIN: Final = "run `dbt build`, and then this"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why one sync may not run."""
+
+    reason: str
+    not_due: bool = False
+    """dbt was asked for other models: this one's turn comes with another dbt run, and nothing is wrong."""
+
+
+def check_gate(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
+    """Say why a sync may not run; None: it may."""
+    results = gate.results
+    closed = _not_the_data(sync, manifest, gate) or _left_without_results(sync, manifest, gate)
+    if closed or results is None:
+        return closed
+    if results.command and results.command not in BUILDING and results.command != _TESTED_ONLY:
+        return Closed(f"`dbt {results.command}` built nothing; {_AGAIN}")
+    return _not_built(sync, manifest, results) or _failed(sync, manifest, results)
+
+
+def _not_the_data(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
+    """A table stays what `--empty` or `--sample` made it, whatever dbt command comes next."""
+    for unique_id in _ancestors(sync.model.unique_id, manifest):
+        written = gate.written.get(unique_id)
+        if written is not None and written.partial:
+            name = manifest.nodes[unique_id].name
+            return Closed(f"{_kind(unique_id)} {name} was last built with {written.partial}; {_AGAIN}")
+    return None
+
+
+def _left_without_results(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
+    """A dbt that is killed, or still goes on, has built tables that no results tell of."""
+    if gate.results is not None and not gate.older:
+        return None
+    for unique_id in _holders(sync.model.unique_id, manifest):
+        written = gate.written.get(unique_id)
+        if written is not None and written.is_later:
+            name = manifest.nodes[unique_id].name
+            return Closed(
+                f"{_kind(unique_id)} {name} was built by a dbt command that has left no results: it was "
+                f"killed, or is still under way; {_AGAIN}"
+            )
+    return None
+
+
+def _ancestors(unique_id: str, manifest: Manifest) -> Iterator[str]:
+    """A node and all it is built from."""
+    seen, left = {unique_id}, [unique_id]
+    while left:
+        found = left.pop()
+        yield found
+        node = manifest.nodes.get(found)
+        for parent in node.depends_on if node else ():
+            if parent not in seen:
+                seen.add(parent)
+                left.append(parent)
+
+
+def _holders(unique_id: str, manifest: Manifest) -> Iterator[str]:
+    """The nodes whose build changes the rows of one: itself, and what its views read."""
+    yield unique_id
+    node = manifest.nodes.get(unique_id)
+    if node is not None and not node.is_table:
+        for parent in node.depends_on:
+            yield from _holders(parent, manifest)
+
+
+def _failed(sync: Sync, manifest: Manifest, results: RunResults) -> Closed | None:
+    own = results.results.get(sync.model.unique_id)
+    if own is not None and own.status not in _BUILT:
+        command = results.command or "run"
+        return Closed(f"{_named(sync)} ended with status {own.status!r} in the last dbt {command}")
+    failed = failed_tests(sync, manifest, results) or missing_tests(sync, manifest, results)
+    return Closed(failed) if failed else None
+
+
+def _not_built(sync: Sync, manifest: Manifest, results: RunResults) -> Closed | None:
+    if sync.model.unique_id in results.results:
+        return None
+    tests = own_tests(sync, manifest)
+    tested = any(unique_id in results.results for unique_id in tests)
+    command = results.command or "run"
+    if command == _TESTED_ONLY:
+        if tested or not tests or sync.tests is Tests.IGNORE:
+            return None
+        return Closed(f"{_named(sync)} was not tested by the last dbt test", not_due=results.selected)
+    kind = _kind(sync.model.unique_id)
+    if _BUILDS_ONLY.get(command, kind) != kind:
+        return Closed(f"not built now: `dbt {command}` builds no {kind}s", not_due=True)
+    if results.retried:
+        # A retry tells of what had failed; a model whose test it ran again had been built before.
+        return (
+            None
+            if tested
+            else Closed(f"not built now: `dbt retry` had nothing to do for {sync.model.name}", not_due=True)
+        )
+    if results.selected or manifest.has_default_selector:
+        return Closed(f"not built now: the last dbt {command} was asked for other models", not_due=True)
+    return Closed(f"{_named(sync)} was not built by the last dbt {command}")
+
+
+def _named(sync: Sync) -> str:
+    return f"{_kind(sync.model.unique_id)} {sync.model.name}"
+
+
+def _kind(unique_id: str) -> str:
+    """`model`, `seed` or `snapshot`."""
+    return unique_id.partition(".")[0]

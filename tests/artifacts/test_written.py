@@ -1,0 +1,130 @@
+"""`target/run` as dbt writes it: what was executed last, and whether it took all rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planhat_dbt.artifacts import Manifest, Node, RunResults, command_of, read_run_results, read_written
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+EMPTY = """create table "d"."s"."c" as (
+    select id from (select * from "d"."s"."raw" where false limit 0) _dbt_limit_subq_raw);"""
+SAMPLE = """create table c as (select id from (select * from "d"."s"."up" where
+changed_at >= '2026-01-01 00:00:00+00:00' and changed_at < '2026-01-03 00:00:00+00:00') where id is not null);"""
+CAST = """select 1 from (select * from `d`.`s`.`up` where cast(t as timestamp) >= '2026-01-01T00:00:00+00:00'
+and cast(t as timestamp) < '2026-01-02T00:00:00.5+00:00')"""
+OURS = "select * from (select * from raw where at >= '2026-01-01' and at < '2026-02-01') where false"
+
+
+def a_node(name: str, *parents: str, declared: bool = False, **more: Any) -> Node:
+    meta = {"planhat": {}} if declared else {}
+    facts: dict[str, Any] = {
+        "unique_id": f"model.shop.{name}", "resource_type": "model", "name": name, "package_name": "shop",
+        "database": "d", "schema": "s", "alias": name, "relation_name": name,
+        "original_file_path": f"models/{name}.sql", "patch_path": None, "tags": (), "fqn": (),
+        "depends_on": tuple(f"model.shop.{p}" for p in parents), "meta": meta, "meta_place": "config.meta",
+        "enabled": True, "materialized": "table", "columns": (),
+    }  # fmt: skip
+    return Node(**(facts | more))
+
+
+def a_project(folder: Path, *nodes: Node) -> Manifest:
+    found = {n.unique_id: n for n in nodes}
+    return Manifest(folder / "manifest.json", "shop", "duckdb", "1.11", "inv", NOW, found, ())
+
+
+def put(folder: Path, name: str, text: str, seconds: float = -60.0) -> None:
+    file = folder / "run" / "shop" / "models" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    at = NOW.timestamp() + seconds
+    os.utime(file, (at, at))
+
+
+def results(folder: Path, seconds: float) -> RunResults:
+    path = folder / "run_results.json"
+    path.write_text('{"metadata": {"dbt_schema_version": "https://x/run-results/v6.json"}}', encoding="utf-8")
+    os.utime(path, (NOW.timestamp() + seconds,) * 2)
+    found = read_run_results(path)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "partial"),
+    [(EMPTY, "--empty"), (SAMPLE, "--sample"), (CAST, "--sample"), (OURS, ""), ("select 1", ""), ("", "")],
+)
+def test_what_took_a_part_of_the_rows(tmp_path: Path, text: str, partial: str) -> None:
+    put(tmp_path, "c.sql", text)
+    found = read_written(a_project(tmp_path, a_node("c", declared=True)), None)
+    assert found["model.shop.c"].partial == partial
+
+
+def test_batches_of_time_are_no_sample(tmp_path: Path) -> None:
+    put(tmp_path, "c.sql/c_20260101.sql", SAMPLE)
+    put(tmp_path, "c.sql/c_20260102.sql", SAMPLE)
+    node = a_node("c", declared=True, is_microbatch=True)
+    assert read_written(a_project(tmp_path, node), None)["model.shop.c"].partial == ""
+    put(tmp_path, "c.sql/c_20260102.sql", EMPTY)
+    assert read_written(a_project(tmp_path, node), None)["model.shop.c"].partial == "--empty"
+
+
+@pytest.mark.parametrize(
+    ("file", "run_results", "later"),
+    [(-60, None, False), (60, None, True), (60, -3600, True), (60, 120, False), (-60, -3600, False)],
+)
+def test_what_was_written_after_all_that_tells_of_it(
+    tmp_path: Path, file: float, run_results: float | None, later: bool
+) -> None:
+    put(tmp_path, "c.sql", "select 1", file)
+    told = None if run_results is None else results(tmp_path, run_results)
+    found = read_written(a_project(tmp_path, a_node("c", declared=True)), told)
+    assert found["model.shop.c"].is_later == later
+
+
+def test_declared_models_and_their_parents_are_looked_at(tmp_path: Path) -> None:
+    nodes = (a_node("c", "up", declared=True), a_node("up", "raw"), a_node("raw", "c"), a_node("other"))
+    for node in nodes:
+        put(tmp_path, f"{node.name}.sql", "select 1")
+    assert {n.rpartition(".")[2] for n in read_written(a_project(tmp_path, *nodes), None)} == {
+        "c",
+        "up",
+        "raw",
+    }
+
+
+def test_without_files_nothing_is_told(tmp_path: Path) -> None:
+    assert read_written(a_project(tmp_path, a_node("c", declared=True)), None) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("build", "build"),
+        ("build --select test", "build"),
+        ("-q retry", "retry"),
+        ("--log-format json retry", "retry"),
+        ("--log-format=json --no-use-colors retry", "retry"),
+        ("--target test --select +notes", None),
+        ("--target test run", "run"),
+        ("-t prod", None),
+        ("--resource-type snapshot --resource-type seed", None),
+        ("--select test", None),
+        ("--full-refresh", None),
+        ("--vars {a: run} test", None),
+        ("", None),
+        ("notes", None),
+    ],
+)
+def test_which_command_is_meant(line: str, command: str | None) -> None:
+    assert command_of(line.split()) == command
+
+
+def test_an_option_takes_the_next_word_whatever_it_is() -> None:
+    assert command_of(["--vars", "{a: run}", "test"]) == "test"
+    assert command_of(["--state", "build", "test"]) == "test"
