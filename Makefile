@@ -154,12 +154,12 @@ test-recipes: $(READY)
 # The page is written whatever came of it: it tells of faults, too.
 crash-matrix: $(READY)
 	rm -rf .matrix && mkdir .matrix
-	PLANHAT_DBT_CRASH_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/crash -k killed; \
+	PLANHAT_DBT_TEST_ALL=1 PLANHAT_DBT_CRASH_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/crash -k killed; \
 	  ended=$$?; $(BIN)/python tests/crash/page.py crash .matrix && exit $$ended
 
 fault-matrix: $(READY)
 	rm -rf .matrix && mkdir .matrix
-	PLANHAT_DBT_FAULT_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/faults -k any_fault; \
+	PLANHAT_DBT_TEST_ALL=1 PLANHAT_DBT_FAULT_MATRIX=$(CURDIR)/.matrix $(BIN)/pytest -n auto tests/faults -k any_fault; \
 	  ended=$$?; $(BIN)/python tests/crash/page.py faults .matrix && exit $$ended
 
 bench: $(READY)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from dbt.cli.exceptions import ResultExit
+from dbt.cli.exceptions import ExceptionExit, ResultExit
 from dbt.flags import get_flags
 from dbt.plugins import dbtPlugin
 from dbt_common.events.base_types import EventLevel
@@ -76,8 +76,7 @@ def _sync_if_asked(invocation_id: str) -> int:
 
 def _is_broken_off() -> bool:
     """Whether an interrupt or a fault ended the command, rather than its results; dbt still lets it complete."""
-    error = sys.exc_info()[1]
-    return error is not None and not isinstance(error, ResultExit)
+    return isinstance(sys.exc_info()[1], ExceptionExit)  # else it is of whoever called dbt from an `except`
 
 
 def _has_results(invocation_id: str) -> bool:

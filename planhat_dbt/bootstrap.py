@@ -165,7 +165,7 @@ def find_target(request: Request, project: Project, results: RunResults | None) 
 
 def gate_for(target: Target | None, manifest: Manifest, results: RunResults | None) -> Gate:
     """Judge dbt's results for a target; None: which one is not known."""
-    written = {} if _tells_all(manifest, results) else read_written(manifest, results)
+    written = read_written(manifest, results, texts=not _tells_all(manifest, results))
     if target is None:
         return open_gate(manifest, results, written=written)
     built_for = (results.target or target.default) if results else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from planhat_dbt.artifacts.types import KEY, Column, Exposure, Manifest, MetaPla
 from planhat_dbt.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 VERSION = 12
@@ -52,6 +53,7 @@ class _Parts(msgspec.Struct):
     exposures: Any = None
     disabled: dict[str, msgspec.Raw] = {}
     selectors: Any = None
+    sources: dict[str, msgspec.Raw] = {}
 
 
 _PARTS: Final = msgspec.json.Decoder(_Parts)
@@ -94,11 +96,13 @@ def _manifest(path: Path, document: dict[str, Any]) -> Manifest:
     metadata = mapping(document.get("metadata"))
     nodes: dict[str, Node] = {}
     tests: list[Test] = []
+    event_times = dict(_event_times(map(_read, mapping(document.get("sources")).values())))
     for unique_id, part in mapping(document.get("nodes")).items():
         raw = _read(part)
         kind = raw.get("resource_type") if isinstance(raw, dict) else None
         if kind in RELATIONS:
             nodes[unique_id] = _node(unique_id, raw)
+            event_times |= _event_times([raw])
         elif kind == "test":
             tests.append(_test(unique_id, raw))
     for unique_id, raw in mapping(document.get("unit_tests")).items():
@@ -113,10 +117,25 @@ def _manifest(path: Path, document: dict[str, Any]) -> Manifest:
         nodes=MappingProxyType(nodes),
         tests=tuple(tests),
         exposures=tuple(_exposures(document)),
+        event_times=MappingProxyType(event_times),
         has_default_selector=any(
             mapping(s).get("default") is True for s in mapping(document.get("selectors")).values()
         ),
     )
+
+
+def _event_times(raws: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    for raw in raws:
+        found = mapping(raw)
+        column = text(mapping(found.get("config")).get("event_time"))
+        if column and found.get("relation_name"):
+            yield text(found.get("relation_name")), column
+
+
+def _run_path(raw: dict[str, Any]) -> str:
+    """As dbt's `get_target_write_path`: several nodes of one file have a folder of its name."""
+    file, path = PurePath(text(raw.get("original_file_path"))), PurePath(text(raw.get("path")))
+    return str(file if path.name in ("", file.name) else file / path)
 
 
 def _node(unique_id: str, raw: dict[str, Any]) -> Node:
@@ -146,6 +165,7 @@ def _node(unique_id: str, raw: dict[str, Any]) -> Node:
         version="" if raw.get("version") is None else str(raw["version"]),
         access=text(raw.get("access") or config.get("access")),
         is_microbatch=config.get("incremental_strategy") == "microbatch",
+        run_path=_run_path(raw),
     )
 
 

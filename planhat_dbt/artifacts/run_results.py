@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OLDEST, NEWEST = 4, 6
 _SELECTING = ("select", "models", "exclude", "selector", "resource_types", "exclude_resource_types")
-_TEST = "test"
+_TEST, _RETRY = "test", "retry"
 HINT = "Run `dbt build` again; to sync without its results, delete the file and the folder `run` beside it."
 
 
@@ -33,7 +33,7 @@ def read_run_results(path: Path) -> RunResults | None:
         told = "no dbt run results" if version is None else f"dbt run results of schema v{version}"
         raise UsageError(f"{path} is {told}; expected schema v{OLDEST} to v{NEWEST}", hint=HINT)
     metadata, args = mapping(document.get("metadata")), mapping(document.get("args"))
-    results = document.get("results")
+    results, how = document.get("results"), _invoked(args)
     return RunResults(
         path=path,
         command=text(args.get("which")),
@@ -42,8 +42,9 @@ def read_run_results(path: Path) -> RunResults | None:
         vars=MappingProxyType(mapping(args.get("vars"))),
         empty=args.get("empty") is True,
         sample=bool(args.get("sample")),
-        selected=any(args.get(name) for name in _SELECTING),
-        retried="retry" in (args.get("which"), command_of(text(args.get("invocation_command")).split()[1:])),
+        selected=any(args.get(name) for name in _SELECTING) or how is None,
+        retried=how == _RETRY,
+        is_eager=args.get("indirect_selection") in (None, "eager"),
         leaves_out_tests=_leaves_out_tests(args),
         dbt_version=text(metadata.get("dbt_version")),
         invocation_id=text(metadata.get("invocation_id")),
@@ -60,6 +61,17 @@ def read_run_results(path: Path) -> RunResults | None:
         if version <= NEWEST
         else f"{path} has schema v{version}, newer than v{NEWEST}; it is read as v{NEWEST}",
     )
+
+
+def _invoked(args: dict[str, Any]) -> str | None:
+    """Which command was given, which for a retry is not the one that `which` tells; None: it is not known.
+
+    dbt notes the words of its process without their quotes. They are another program's where that called dbt.
+    """
+    which, words = text(args.get("which")), text(args.get("invocation_command")).split()[1:]
+    if which == _RETRY or (_RETRY in words and which not in words):
+        return _RETRY
+    return which if not words or which in words or command_of(words) is not None else None
 
 
 def _leaves_out_tests(args: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Node:
     """`private`, `protected` or `public`; empty: not told (seeds, snapshots)."""
     is_microbatch: bool = False
     """Whether it is built in batches of time; their SQL looks as that of a sample does."""
+    run_path: str = ""
+    """Where dbt writes what it executes to build the node, below `target/run` and its package."""
 
     @property
     def is_declared(self) -> bool:
@@ -112,6 +114,8 @@ class Manifest:
     exposures: tuple[Exposure, ...] = ()
     has_default_selector: bool = False
     """Whether a selector of `selectors.yml` applies where dbt is asked for nothing in particular."""
+    event_times: Mapping[str, str] = field(default_factory=dict)
+    """Rendered name of a node or source → its `event_time` column, by which `--sample` takes a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,8 @@ class RunResults:
     empty: bool
     sample: bool
     selected: bool
-    """Whether dbt was asked for a part of the project: --select, --exclude, --selector, resource types."""
+    """Whether dbt was asked for a part of the project (--select, --exclude, --selector, resource types), or it is not
+    known for what: started by a program, it does not tell a retry."""
     retried: bool
     """Whether it was `dbt retry`; `command` is then the one that was retried."""
     dbt_version: str
@@ -150,6 +155,8 @@ class RunResults:
     """By unique id."""
     warning: str = ""
     """Said once: the file's schema is newer than those we know."""
+    is_eager: bool = True
+    """Whether it ran each test that reads a node it built, not those alone of which it built all."""
     leaves_out_tests: bool = False
     """Whether it was asked in a way that may leave out tests of what it builds: --exclude, resource types, …"""
 

@@ -30,19 +30,18 @@ def failed_tests(sync: Sync, manifest: Manifest, results: RunResults) -> str:
     return f"dbt tests did not pass: {_few(failed)}" if failed else ""
 
 
-def missing_tests(sync: Sync, manifest: Manifest, results: RunResults) -> str:
+def missing_tests(sync: Sync, manifest: Manifest, results: RunResults, *, older: bool) -> str:
     """Which tests should have run with what dbt was asked for, and did not; empty: none is known.
 
-    An interrupted dbt leaves results of what it came to, and its tests come after the model.
+    An interrupted dbt leaves the results of what had finished, and tests come after their model.
     """
-    if sync.tests is Tests.IGNORE:
+    if sync.tests is Tests.IGNORE or (not results.retried and _may_leave_out(manifest, results)):
         return ""
     if results.retried:
         return _not_retried(sync, manifest, results)
-    absent = [t.name for t in _due(sync, manifest, results) if t.unique_id not in results.results]
-    if not absent or results.leaves_out_tests or manifest.has_default_selector:
-        return ""
-    return f"the last dbt {results.command} did not come to {_few(absent)}: it was interrupted, perhaps"
+    absent = [t.name for t in _watched(sync, manifest) if _is_absent(t, results)]
+    why = "they are newer, or it was interrupted" if older else "it was interrupted"
+    return f"the last dbt {results.command} did not run {_few(absent)}: {why}" if absent else ""
 
 
 def _not_retried(sync: Sync, manifest: Manifest, results: RunResults) -> str:
@@ -59,37 +58,36 @@ def own_tests(sync: Sync, manifest: Manifest) -> list[str]:
 
 
 def left_untested(manifest: Manifest, results: RunResults) -> str:
-    """Say which declared models dbt built without their tests because it was asked to; empty: none."""
-    if results.command != "build" or results.retried:
+    """Say which declared models dbt built without all of their tests, perhaps because it was asked to; empty: none."""
+    if results.retried or not _may_leave_out(manifest, results):
         return ""
-    if not (results.leaves_out_tests or manifest.has_default_selector):
-        return ""
-    tested = {n for t in manifest.tests if t.unique_id in results.results for n in _subjects(t)}
-    with_tests = {n for t in manifest.tests if _is_data_test(t) for n in _subjects(t)}
-    names = [
+    untested = {node for test in manifest.tests if _is_absent(test, results) for node in _subjects(test)}
+    declared = [
         node.name
         for unique_id, node in manifest.nodes.items()
-        if node.is_declared and unique_id in results.results and unique_id in with_tests - tested
+        if node.is_declared and unique_id in results.results and unique_id in untested
     ]
-    if not names:
+    if not declared:
         return ""
-    return f"dbt was asked to leave out the tests of {_few(names)}: what it built goes out untested"
+    asked = f"tests of {_few(declared)} did not run: they were left out, or dbt was interrupted"
+    return f"{asked}; what it built goes out without them"
 
 
-def _due(sync: Sync, manifest: Manifest, results: RunResults) -> Iterator[Test]:
-    """The tests that dbt should have run, as far as it can be told."""
-    own, done = {sync.model.unique_id}, results.results.keys()
-    for test in filter(_is_data_test, _watched(sync, manifest)):
-        reads = {d for d in test.depends_on if not d.startswith("source.")}
-        if results.command not in ("build", "test"):
-            continue
-        if not results.selected:
-            yield test
-        elif results.command == "build":  # dbt tests a selected model, unless the test reads others as well
-            if reads <= done:
-                yield test
-        elif reads <= own:
-            yield test
+def _may_leave_out(manifest: Manifest, results: RunResults) -> bool:
+    return results.leaves_out_tests or (manifest.has_default_selector and not results.selected)
+
+
+def _is_absent(test: Test, results: RunResults) -> bool:
+    """Whether dbt should have run a data test, as far as it can be told, and there is no result of it."""
+    done = results.results.keys()
+    if results.command not in ("build", "test") or test.unique_id in done or not _is_data_test(test):
+        return False
+    if not results.selected:
+        return True
+    if results.command == "test":  # who names tests, means some of them
+        return False
+    reads = {d for d in test.depends_on if not d.startswith("source.")}
+    return not reads.isdisjoint(done) if results.is_eager else reads <= done
 
 
 def _is_data_test(test: Test) -> bool:

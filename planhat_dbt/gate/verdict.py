@@ -19,7 +19,6 @@ BUILDING: Final = frozenset(("build", "run", "retry", "seed", "snapshot"))
 """dbt commands whose results prove that something was built (dbt-notes §2)."""
 _TESTED_ONLY: Final = "test"
 """What `dbt test` leaves says nothing of the build: the tables it tested are judged by their tests (decision 30)."""
-_BUILDS_ONLY: Final = {"run": "model", "seed": "seed", "snapshot": "snapshot"}
 _BUILT: Final = frozenset(("success", "warn", "reused", "no-op"))
 _AGAIN: Final = "run `dbt build`, and then this"
 
@@ -41,23 +40,24 @@ def check_gate(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
         return closed
     if results.command and results.command not in BUILDING and results.command != _TESTED_ONLY:
         return Closed(f"`dbt {results.command}` built nothing; {_AGAIN}")
-    return _not_built(sync, manifest, results) or _failed(sync, manifest, results)
+    return _not_built(sync, manifest, results) or _failed(sync, manifest, results, gate)
 
 
 def _not_the_data(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
     """A table stays what `--empty` or `--sample` made it, whatever dbt command comes next."""
-    for unique_id in _ancestors(sync.model.unique_id, manifest):
-        written = gate.written.get(unique_id)
-        if written is not None and written.partial:
-            name = manifest.nodes[unique_id].name
-            return Closed(f"{_kind(unique_id)} {name} was last built with {written.partial}; {_AGAIN}")
-    return None
+    partial = [
+        (u, w) for u in _ancestors(sync.model.unique_id, manifest) if (w := gate.written.get(u)) and w.partial
+    ]
+    if not partial:
+        return None
+    unique_id, written = partial[-1]  # the farthest: what is built from it is built anew with it
+    name = manifest.nodes[unique_id].name
+    whole = f"run `dbt build --full-refresh --select {name}+`, and then this"
+    return Closed(f"{_kind(unique_id)} {name} was last built with {written.partial}; {whole}")
 
 
 def _left_without_results(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
     """A dbt that is killed, or still goes on, has built tables that no results tell of."""
-    if gate.results is not None and not gate.older:
-        return None
     for unique_id in _holders(sync.model.unique_id, manifest):
         written = gate.written.get(unique_id)
         if written is not None and written.is_later:
@@ -71,32 +71,33 @@ def _left_without_results(sync: Sync, manifest: Manifest, gate: Gate) -> Closed 
 
 def _ancestors(unique_id: str, manifest: Manifest) -> Iterator[str]:
     """A node and all it is built from."""
+    return _walk(unique_id, manifest, through_tables=True)
+
+
+def _walk(unique_id: str, manifest: Manifest, *, through_tables: bool) -> Iterator[str]:
     seen, left = {unique_id}, [unique_id]
     while left:
         found = left.pop()
         yield found
         node = manifest.nodes.get(found)
-        for parent in node.depends_on if node else ():
-            if parent not in seen:
-                seen.add(parent)
-                left.append(parent)
+        if node is None or (node.is_table and not through_tables):
+            continue
+        parents = [parent for parent in node.depends_on if parent not in seen]
+        seen.update(parents)
+        left += parents
 
 
 def _holders(unique_id: str, manifest: Manifest) -> Iterator[str]:
     """The nodes whose build changes the rows of one: itself, and what its views read."""
-    yield unique_id
-    node = manifest.nodes.get(unique_id)
-    if node is not None and not node.is_table:
-        for parent in node.depends_on:
-            yield from _holders(parent, manifest)
+    return _walk(unique_id, manifest, through_tables=False)
 
 
-def _failed(sync: Sync, manifest: Manifest, results: RunResults) -> Closed | None:
+def _failed(sync: Sync, manifest: Manifest, results: RunResults, gate: Gate) -> Closed | None:
     own = results.results.get(sync.model.unique_id)
     if own is not None and own.status not in _BUILT:
         command = results.command or "run"
         return Closed(f"{_named(sync)} ended with status {own.status!r} in the last dbt {command}")
-    failed = failed_tests(sync, manifest, results) or missing_tests(sync, manifest, results)
+    failed = failed_tests(sync, manifest, results) or missing_tests(sync, manifest, results, older=gate.older)
     return Closed(failed) if failed else None
 
 
@@ -105,14 +106,7 @@ def _not_built(sync: Sync, manifest: Manifest, results: RunResults) -> Closed | 
         return None
     tests = own_tests(sync, manifest)
     tested = any(unique_id in results.results for unique_id in tests)
-    command = results.command or "run"
-    if command == _TESTED_ONLY:
-        if tested or not tests or sync.tests is Tests.IGNORE:
-            return None
-        return Closed(f"{_named(sync)} was not tested by the last dbt test", not_due=results.selected)
-    kind = _kind(sync.model.unique_id)
-    if _BUILDS_ONLY.get(command, kind) != kind:
-        return Closed(f"not built now: `dbt {command}` builds no {kind}s", not_due=True)
+    command, kind = results.command or "run", _kind(sync.model.unique_id)
     if results.retried:
         # A retry tells of what had failed; a model whose test it ran again had been built before.
         return (
@@ -120,9 +114,17 @@ def _not_built(sync: Sync, manifest: Manifest, results: RunResults) -> Closed | 
             if tested
             else Closed(f"not built now: `dbt retry` had nothing to do for {sync.model.name}", not_due=True)
         )
+    if command == _TESTED_ONLY:
+        if tested or not tests or sync.tests is Tests.IGNORE:
+            return None
+        return Closed(f"{_named(sync)} was not tested by the last dbt test", not_due=results.selected)
+    if command == "run" and kind != "model":
+        return Closed(f"not built now: `dbt run` builds no {kind}s", not_due=True)
     if results.selected or manifest.has_default_selector:
         return Closed(f"not built now: the last dbt {command} was asked for other models", not_due=True)
-    return Closed(f"{_named(sync)} was not built by the last dbt {command}")
+    late = command in ("seed", "snapshot") and kind != command
+    hint = f"; sync before `dbt {command}`, or let `dbt build` do all" if late else ""
+    return Closed(f"{_named(sync)} was not built by the last dbt {command}{hint}")
 
 
 def _named(sync: Sync) -> str:

@@ -194,7 +194,7 @@ for _cell in OFFERED:
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
 def test_cells(group: list[Cell], project: Project) -> None:
-    group = share(group, 4)
+    group = share(group, 6)
     if group[0].object != "company":
         seed_companies(project)
     trials = [Trial(cell, project) for cell in group]

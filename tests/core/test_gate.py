@@ -171,7 +171,7 @@ def test_which_results_are_older_than_the_manifest(manifest, seconds, invocation
         (
             {"test.shop.own": ""},
             "error",
-            "the last dbt build did not come to own: it was interrupted, perhaps",
+            "the last dbt build did not run own: {why}",
         ),
         ({"test.shop.parent": "fail"}, "error", "dbt tests did not pass: parent (fail)"),
         ({"test.shop.unrelated": "fail"}, "error", ""),
@@ -182,8 +182,8 @@ def test_a_dbt_that_only_parses_proves_nothing_and_takes_nothing_back(
     sync, manifest, statuses, tests, reason
 ):
     """`dbt parse`, `dbt ls`: the manifest is newer, and what dbt built last is what it was (decision 50)."""
-    for found in (older, results):
-        assert gated(sync(tests=tests), manifest, found(statuses=statuses)) == reason
+    for found, why in ((older, "they are newer, or it was interrupted"), (results, "it was interrupted")):
+        assert gated(sync(tests=tests), manifest, found(statuses=statuses)) == reason.format(why=why)
 
 
 @pytest.mark.parametrize("more", [{"selected": True}, {"retried": True}])
@@ -237,8 +237,8 @@ def test_what_a_killed_dbt_built_is_gated(sync, manifest, found, materialized, p
     assert said.startswith(reason) if reason else said == ""
 
 
-def test_files_of_a_build_that_came_to_its_end_say_nothing(sync, manifest):
-    assert judged(sync(), manifest, results(), c=LATER) == ""
+def test_a_killed_dbt_may_have_written_no_manifest(sync, manifest):
+    assert judged(sync(), manifest, results(), c=LATER).startswith(KILLED.format("c"))
 
 
 @pytest.mark.parametrize("flag", ["--empty", "--sample"])
@@ -247,22 +247,25 @@ def test_files_of_a_build_that_came_to_its_end_say_nothing(sync, manifest):
 def test_a_part_of_the_data_stays_one(sync, manifest, flag, name, command):
     """`dbt run --sample`, then `dbt test`: the results of the run, which named the flag, are gone."""
     found = results(command) if command else None
-    said = judged(sync(), manifest, found, **{name: Written(is_later=False, partial=flag)})
-    assert said == f"model {name} was last built with {flag}; run `dbt build`, and then this"
+    file = Written(is_later=False, partial=flag)
+    for files in ({name: file}, {name: file, "c": file}):
+        said = judged(sync(), manifest, found, **files)
+        whole = f"run `dbt build --full-refresh --select {name}+`, and then this"
+        assert said == f"model {name} was last built with {flag}; {whole}"
 
 
 @pytest.mark.parametrize(
     ("command", "more", "absent", "reason"),
     [
-        ("build", {}, ("own",), "did not come to own"),
-        ("build", {}, ("parent",), "did not come to parent"),
-        ("build", {}, ("own", "singular", "parent", "relation"), "did not come to own, parent, singular"),
+        ("build", {}, ("own",), "did not run own"),
+        ("build", {}, ("parent",), "did not run parent"),
+        ("build", {}, ("own", "singular", "parent", "relation"), "did not run own, parent, singular"),
         ("build", {}, ("unrelated",), ""),
-        ("build", {"selected": True}, ("own",), "did not come to own"),
+        ("build", {"selected": True}, ("own",), "did not run own"),
         ("build", {"selected": True, "leaves_out_tests": True}, ("own", "singular"), ""),
         ("run", {}, (), ""),
-        ("test", {}, ("singular",), "did not come to singular"),
-        ("test", {"selected": True}, ("singular",), "did not come to singular"),
+        ("test", {}, ("singular",), "did not run singular"),
+        ("test", {"selected": True}, ("singular",), ""),
         ("test", {"selected": True}, ("parent",), ""),
         ("build", {"retried": True}, ("singular", "parent"), ""),
     ],
@@ -281,15 +284,19 @@ def test_tests_that_should_have_run_and_did_not(sync, manifest, command, more, a
 def test_a_test_of_what_was_not_selected_is_not_missed(sync, manifest):
     """`--indirect-selection cautious` leaves out tests that read a model which is not built."""
     reads_other = a_test("foreign_key", OWN, OWN, "model.shop.other")
-    found = results(statuses={UP: "", "test.shop.parent": ""}, selected=True)
-    assert gated(sync(), replace(manifest, tests=(*TESTS, reads_other)), found) == ""
+    manifest = replace(manifest, tests=(*TESTS, reads_other))
+    asked = {"statuses": {UP: "", "test.shop.parent": ""}, "selected": True}
+    assert gated(sync(), manifest, results(is_eager=False, **asked)) == ""
+    assert "did not run foreign_key" in gated(sync(), manifest, results(**asked))
 
 
 def test_a_selector_by_default_may_leave_out_tests_and_models(sync, manifest):
     manifest = replace(manifest, has_default_selector=True)
     gate = open_gate(manifest, results(statuses={"test.shop.own": "", "test.shop.singular": ""}))
     assert check_gate(sync(), manifest, gate) is None
-    assert "leave out the tests of c" in gate.notice
+    assert "tests of c did not run" in gate.notice
+    chosen = results(statuses={"test.shop.own": ""}, selected=True)
+    assert "did not run own" in gated(sync(), manifest, chosen), "it does not apply to what is selected"
     closed = check_gate(sync(), manifest, open_gate(manifest, results(statuses={OWN: ""})))
     assert closed
     assert closed.not_due
@@ -298,7 +305,7 @@ def test_a_selector_by_default_may_leave_out_tests_and_models(sync, manifest):
 def test_tests_that_dbt_was_asked_to_leave_out_are_told(manifest):
     none = {"test.shop.own": "", "test.shop.singular": ""}
     asked = {"selected": True, "leaves_out_tests": True}
-    told = "dbt was asked to leave out the tests of c: what it built goes out untested"
+    told = "tests of c did not run: they were left out, or dbt was interrupted; what it built goes out without them"
     assert open_gate(manifest, results(statuses=none, **asked)).notice == told
     assert open_gate(manifest, results(statuses=none | {OWN: ""}, **asked)).notice == ""
     assert open_gate(manifest, results(**asked)).notice == ""
@@ -324,8 +331,12 @@ def test_a_retry_says_nothing_of_warnings(sync, manifest, tests, absent, open_):
     [
         ("run", "seed.shop.c", "not built now: `dbt run` builds no seeds"),
         ("run", "snapshot.shop.c", "not built now: `dbt run` builds no snapshots"),
-        ("seed", "model.shop.c", "not built now: `dbt seed` builds no models"),
-        ("snapshot", "model.shop.c", "not built now: `dbt snapshot` builds no models"),
+        (
+            "seed",
+            "model.shop.c",
+            "model c was not built by the last dbt seed; sync before `dbt seed`, or let `dbt build` do all",
+        ),
+        ("seed", "seed.shop.c", "seed c was not built by the last dbt seed"),
         ("build", "seed.shop.c", "seed c was not built by the last dbt build"),
         ("run", "model.shop.c", "model c was not built by the last dbt run"),
     ],

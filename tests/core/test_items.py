@@ -194,7 +194,7 @@ VALUES = st.tuples(
 )
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(20, 3))
 @given(first=st.lists(VALUES, min_size=1, max_size=8), then=st.lists(VALUES, min_size=1, max_size=8))
 def test_both_write_the_same(tmp_path_factory, first, then) -> None:
     bench = Bench(tmp_path_factory.mktemp("items"))

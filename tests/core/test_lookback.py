@@ -323,7 +323,7 @@ def test_events_in_doubt_stay_so_beyond_the_lookback(bench: Bench, sandbox: Sand
 
 
 @settings(
-    max_examples=examples(10),
+    max_examples=examples(10, 3),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

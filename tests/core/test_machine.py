@@ -262,7 +262,7 @@ def test_any_order_of_edits_and_faults_ends_in_the_exact_mirror(sandbox: Sandbox
     run_state_machine_as_test(
         Mirror,
         settings=settings(
-            max_examples=int(os.environ.get("MACHINE_EXAMPLES", examples(10))),
+            max_examples=int(os.environ.get("MACHINE_EXAMPLES", examples(10, 3))),
             stateful_step_count=14,
             deadline=None,
             suppress_health_check=list(HealthCheck),

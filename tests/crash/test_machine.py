@@ -123,7 +123,7 @@ def test_events_arrive_once(sandbox: Sandbox) -> None:  # noqa: F811 - the impor
     run_state_machine_as_test(
         Events,
         settings=settings(
-            max_examples=int(os.environ.get("MACHINE_EXAMPLES", examples(8))),
+            max_examples=int(os.environ.get("MACHINE_EXAMPLES", examples(8, 3))),
             stateful_step_count=10,
             deadline=None,
             derandomize=bool(os.environ.get("CI")),

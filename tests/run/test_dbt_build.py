@@ -202,6 +202,7 @@ def test_the_plugin_syncs_at_the_end_of_a_plain_build(shop: Project) -> None:
     assert held(shop)[0] == {"Beta 1", "Beta 2", "Beta 3"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("asked", [False, True], ids=["not asked", "asked"])
 def test_a_broken_installation_fails_only_the_builds_that_asked_for_a_sync(
     shop: Project, asked: bool
@@ -218,6 +219,7 @@ def test_a_broken_installation_fails_only_the_builds_that_asked_for_a_sync(
     assert ("planhat:" in said) == asked
 
 
+@pytest.mark.thorough
 def test_a_hook_that_is_neither_on_nor_off_is_told(shop: Project) -> None:
     shop.settings(hook="maybe")
     said = run(shop, "dbt", "run", "--vars", variables("Acme"), code=1)

@@ -175,7 +175,7 @@ ONCE: dict[str, tuple[Callable[[Project, int], None], str]] = {
 }
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(4, "plan-notes", "table-visits")
 @pytest.mark.parametrize("name", ONCE)
 @pytest.mark.parametrize("moved", ["", "mapping", "plan", "table"])
 def test_what_must_not_be_sent_twice_is_not(project: Project, name: str, moved: str) -> None:
