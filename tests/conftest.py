@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from harness.share import left_out
+from harness.share import ALL, left_out
 from harness.warehouses import ON
 
 if ON == "steps":
@@ -46,6 +46,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"an emulator: {mark.args[0]}"))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not ALL:
+        terminalreporter.write_line("Of each matrix a share was run; `make unit-all` runs all of it.")
+
+
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: many tests wait for a lock, a delay, or another process."""
-    return 2 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """One more than there are cores: many tests wait for a lock, a delay, or another process."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

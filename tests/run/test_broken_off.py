@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
@@ -31,7 +30,7 @@ models:
 SLOW = """
 select 1 from {{ ref('companies') }}, range({{ var('slow', 1) }}) a, range(1000000) b where hash(a.range, b.range) = 1
 """
-LONG = '{"name": "Beta", "slow": 20000}'
+LONG = '{"name": "Beta", "slow": 6000}'
 DAYS = {f"Acme {i}" for i in range(5)}
 
 
@@ -58,16 +57,9 @@ def broken_off(shop: Project, number: signal.Signals, *command: str, **environ: 
     for line in process.stdout:
         said += line
         if "START test slow" in line:
-            threading.Thread(target=_insist, args=(process, number), daemon=True).start()
+            time.sleep(2)  # dbt cancels a query only if it has begun
+            process.send_signal(number)
     return process.wait(60), said
-
-
-def _insist(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """dbt can miss an interrupt: one that comes before the query, or while Python lets go of an object."""
-    time.sleep(0.5)
-    while process.poll() is None:
-        process.send_signal(number)
-        time.sleep(5)
 
 
 def names(shop: Project) -> set[str]:
@@ -75,8 +67,11 @@ def names(shop: Project) -> set[str]:
 
 
 def test_after_an_interrupt_nothing_goes_that_was_not_tested(shop: Project) -> None:
-    shop.sandbox.log.clear()
-    code, said = broken_off(shop, signal.SIGINT, "dbt", "build", "--vars", LONG, PLANHAT_DBT_HOOK="1")
+    code, tries = 0, 0
+    while code == 0 and tries < 3:  # Python loses an interrupt that meets the end of an object
+        shop.sandbox.log.clear()
+        code, said = broken_off(shop, signal.SIGINT, "dbt", "build", "--vars", LONG, PLANHAT_DBT_HOOK="1")
+        tries += 1
     assert code not in (0, -signal.SIGINT)
     assert "planhat: dbt did not come to its end: nothing was sent" in said
     assert shop.sandbox.log.total == 0
