@@ -54,7 +54,13 @@ def start(project: Project, *command: str, **environ: str) -> subprocess.Popen[s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - it calls into Python's C code alone
     )
+
+
+def _hear_interrupts() -> None:
+    """Whoever runs the tests in the background of a shell hands on that interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(project: Project, *command: str, code: int = 0, **environ: str) -> str:
