@@ -55,7 +55,7 @@ def read_declarations(
     drafts: list[Draft] = []
     for node in manifest.nodes.values():
         groups.append(_misspelt(node, manifest.project_name))
-        if KEY not in node.meta and not any(KEY in c.meta for c in node.columns):
+        if not node.is_declared:
             continue
         model = _model(node, manifest.project_name)
         general = Faults(node.name, model.path, f"{node.meta_place}.{KEY}")

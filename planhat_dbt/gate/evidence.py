@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from planhat_dbt.gate.testing import left_untested
+from planhat_dbt.gate.testing import left_untested, tests_by_node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planhat_dbt.artifacts import Manifest, RunResults, Written
+    from planhat_dbt.gate.testing import TestsByNode
 
 _KINDS: Final = ("model.", "seed.", "snapshot.", "test.", "unit_test.")
 """Results that the manifest must know; hooks and inline queries are in none."""
@@ -24,8 +25,12 @@ class Gate:
     """None: there are none."""
     older: bool = False
     """Whether a command that left no results has written the manifest since: `dbt parse`, or one that was killed."""
-    written: Mapping[str, Written] = field(default_factory=dict)
-    """Node → what dbt last executed to build it, where the results do not say enough."""
+    tests: TestsByNode = field(default_factory=dict)
+    """Node → the tests that are about it."""
+    partial: Mapping[str, str] = field(default_factory=dict)
+    """Node → the flag by which dbt last built it from a part of the rows."""
+    unfinished: frozenset[str] = frozenset()
+    """Nodes that were built by a command which left no results."""
     notice: str = ""
     """What is worth saying once: why syncs run ungated, or that no test was run."""
     refusal: str = ""
@@ -51,10 +56,12 @@ def open_gate(
         built_for: The target that dbt was last run for; empty: not known.
         written: What dbt last executed, by node.
     """
-    files = written or {}
+    files = (written or {}).items()
+    partial = {unique_id: file.partial for unique_id, file in files if file.partial}
+    unfinished = frozenset(unique_id for unique_id, file in files if file.is_later)
     if results is None:
         notice = "no run_results.json: syncs run without looking at dbt's tests; run `dbt build`"
-        return Gate(None, written=files, notice=notice)
+        return Gate(None, partial=partial, unfinished=unfinished, notice=notice)
     if results.empty or results.sample:
         flag = "--empty" if results.empty else "--sample"
         return Gate(
@@ -78,7 +85,9 @@ def open_gate(
     return Gate(
         results,
         older=is_older(results, manifest),
-        written=files,
+        tests=tests_by_node(manifest),
+        partial=partial,
+        unfinished=unfinished,
         notice=_without_tests(results, manifest) or left_untested(manifest, results),
     )
 

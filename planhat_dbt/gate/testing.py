@@ -2,59 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from planhat_dbt.declaration.types import Tests
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterable, Mapping, Sequence
 
     from planhat_dbt.artifacts import Manifest, RunResults
     from planhat_dbt.artifacts.types import Test
     from planhat_dbt.declaration.types import Sync
 
+TestsByNode: TypeAlias = "Mapping[str, Sequence[Test]]"
+"""Node → the tests that are about it."""
 _FAILED: Final = frozenset(("fail", "error", "runtime error", "skipped"))
 _NAMED: Final = 3
 
 
-def failed_tests(sync: Sync, manifest: Manifest, results: RunResults) -> str:
+def tests_by_node(manifest: Manifest) -> TestsByNode:
+    """Sort the tests of a project once: there may be ten thousand, and hundreds of syncs that ask for theirs."""
+    found: defaultdict[str, list[Test]] = defaultdict(list)
+    for test in manifest.tests:
+        for node in dict.fromkeys(_subjects(test)):
+            found[node].append(test)
+    return dict(found)
+
+
+def failed_tests(sync: Sync, by_node: TestsByNode, results: RunResults) -> str:
     """Which tests did not pass; empty: none is known."""
     if sync.tests is Tests.IGNORE:
         return ""
     bad = _FAILED | {"warn"} if sync.tests is Tests.WARN else _FAILED
     failed = [
         f"{test.name} ({result.status})"
-        for test in _watched(sync, manifest)
+        for test in _watched(sync, by_node)
         if (result := results.results.get(test.unique_id)) is not None and result.status in bad
     ]
     return f"dbt tests did not pass: {_few(failed)}" if failed else ""
 
 
-def missing_tests(sync: Sync, manifest: Manifest, results: RunResults, *, older: bool) -> str:
+def missing_tests(
+    sync: Sync, manifest: Manifest, by_node: TestsByNode, results: RunResults, *, older: bool
+) -> str:
     """Which tests should have run with what dbt was asked for, and did not; empty: none is known.
 
     An interrupted dbt leaves the results of what had finished, and tests come after their model.
     """
-    if sync.tests is Tests.IGNORE or (not results.retried and _may_leave_out(manifest, results)):
+    if sync.tests is Tests.IGNORE:
         return ""
     if results.retried:
-        return _not_retried(sync, manifest, results)
-    absent = [t.name for t in _watched(sync, manifest) if _is_absent(t, results)]
+        return _not_retried(sync, by_node, results)
+    if _may_leave_out(manifest, results):
+        return ""
+    absent = [t.name for t in _watched(sync, by_node) if _is_absent(t, results)]
     why = "they are newer, or it was interrupted" if older else "it was interrupted"
     return f"the last dbt {results.command} did not run {_few(absent)}: {why}" if absent else ""
 
 
-def _not_retried(sync: Sync, manifest: Manifest, results: RunResults) -> str:
+def _not_retried(sync: Sync, by_node: TestsByNode, results: RunResults) -> str:
     """Of tests that warned, `dbt retry` runs none again, and its results do not mention them."""
-    absent = [t.name for t in _watched(sync, manifest) if t.unique_id not in results.results]
+    absent = [t.name for t in _watched(sync, by_node) if t.unique_id not in results.results]
     if sync.tests is not Tests.WARN or not absent:
         return ""
     return f"`dbt retry` did not run {_few(absent)} again, which may have warned (tests: warn)"
-
-
-def own_tests(sync: Sync, manifest: Manifest) -> list[str]:
-    """The ids of the tests that are about a sync's model."""
-    return [t.unique_id for t in manifest.tests if _is_about(t, {sync.model.unique_id})]
 
 
 def left_untested(manifest: Manifest, results: RunResults) -> str:
@@ -94,13 +105,9 @@ def _is_data_test(test: Test) -> bool:
     return test.unique_id.startswith("test.")
 
 
-def _watched(sync: Sync, manifest: Manifest) -> Iterator[Test]:
-    nodes = {sync.model.unique_id, *(d for d in sync.model.depends_on if not d.startswith("source."))}
-    return (test for test in manifest.tests if _is_about(test, nodes))
-
-
-def _is_about(test: Test, nodes: Collection[str]) -> bool:
-    return any(node in nodes for node in _subjects(test))
+def _watched(sync: Sync, by_node: TestsByNode) -> Iterable[Test]:
+    nodes = (sync.model.unique_id, *sync.model.depends_on)
+    return {t.unique_id: t for n in nodes if not n.startswith("source.") for t in by_node.get(n, ())}.values()
 
 
 def _subjects(test: Test) -> tuple[str, ...]:

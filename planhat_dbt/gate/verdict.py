@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.declaration.types import Tests
-from planhat_dbt.gate.testing import failed_tests, missing_tests, own_tests
+from planhat_dbt.gate.testing import failed_tests, missing_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from planhat_dbt.declaration.types import Sync
     from planhat_dbt.gate.evidence import Gate
 
-BUILDING: Final = frozenset(("build", "run", "retry", "seed", "snapshot"))
+_BUILDING: Final = frozenset(("build", "run", "retry", "seed", "snapshot"))
 """dbt commands whose results prove that something was built (dbt-notes §2)."""
 _TESTED_ONLY: Final = "test"
 """What `dbt test` leaves says nothing of the build: the tables it tested are judged by their tests (decision 30)."""
@@ -38,29 +38,30 @@ def check_gate(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
     closed = _not_the_data(sync, manifest, gate) or _left_without_results(sync, manifest, gate)
     if closed or results is None:
         return closed
-    if results.command and results.command not in BUILDING and results.command != _TESTED_ONLY:
+    if results.command and results.command not in _BUILDING and results.command != _TESTED_ONLY:
         return Closed(f"`dbt {results.command}` built nothing; {_AGAIN}")
-    return _not_built(sync, manifest, results) or _failed(sync, manifest, results, gate)
+    return _not_built(sync, manifest, results, gate) or _failed(sync, manifest, results, gate)
 
 
 def _not_the_data(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
     """A table stays what `--empty` or `--sample` made it, whatever dbt command comes next."""
-    partial = [
-        (u, w) for u in _ancestors(sync.model.unique_id, manifest) if (w := gate.written.get(u)) and w.partial
-    ]
+    partial = (
+        [u for u in _ancestors(sync.model.unique_id, manifest) if u in gate.partial] if gate.partial else []
+    )
     if not partial:
         return None
-    unique_id, written = partial[-1]  # the farthest: what is built from it is built anew with it
+    unique_id = partial[-1]  # the farthest: what is built from it is built anew with it
     name = manifest.nodes[unique_id].name
     whole = f"run `dbt build --full-refresh --select {name}+`, and then this"
-    return Closed(f"{_kind(unique_id)} {name} was last built with {written.partial}; {whole}")
+    return Closed(f"{_kind(unique_id)} {name} was last built with {gate.partial[unique_id]}; {whole}")
 
 
 def _left_without_results(sync: Sync, manifest: Manifest, gate: Gate) -> Closed | None:
     """A dbt that is killed, or still goes on, has built tables that no results tell of."""
+    if not gate.unfinished:
+        return None
     for unique_id in _holders(sync.model.unique_id, manifest):
-        written = gate.written.get(unique_id)
-        if written is not None and written.is_later:
+        if unique_id in gate.unfinished:
             name = manifest.nodes[unique_id].name
             return Closed(
                 f"{_kind(unique_id)} {name} was built by a dbt command that has left no results: it was "
@@ -97,15 +98,16 @@ def _failed(sync: Sync, manifest: Manifest, results: RunResults, gate: Gate) -> 
     if own is not None and own.status not in _BUILT:
         command = results.command or "run"
         return Closed(f"{_named(sync)} ended with status {own.status!r} in the last dbt {command}")
-    failed = failed_tests(sync, manifest, results) or missing_tests(sync, manifest, results, older=gate.older)
+    failed = failed_tests(sync, gate.tests, results)
+    failed = failed or missing_tests(sync, manifest, gate.tests, results, older=gate.older)
     return Closed(failed) if failed else None
 
 
-def _not_built(sync: Sync, manifest: Manifest, results: RunResults) -> Closed | None:
+def _not_built(sync: Sync, manifest: Manifest, results: RunResults, gate: Gate) -> Closed | None:
     if sync.model.unique_id in results.results:
         return None
-    tests = own_tests(sync, manifest)
-    tested = any(unique_id in results.results for unique_id in tests)
+    tests = gate.tests.get(sync.model.unique_id, ())
+    tested = any(test.unique_id in results.results for test in tests)
     command, kind = results.command or "run", _kind(sync.model.unique_id)
     if results.retried:
         # A retry tells of what had failed; a model whose test it ran again had been built before.
