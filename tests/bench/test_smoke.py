@@ -14,7 +14,7 @@ from benchmarks.__main__ import OURS, THEIRS, as_markdown, run_all
 ROWS = 6000
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.thorough)])
 def lines(request: pytest.FixtureRequest) -> list:
     return run_all(ROWS, repeats=1, on=request.param)
 

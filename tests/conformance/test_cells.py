@@ -192,6 +192,7 @@ for _cell in OFFERED:
     GROUPS.setdefault(name, []).append(_cell)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
 def test_cells(group: list[Cell], project: Project) -> None:
     group = share(group, 6)

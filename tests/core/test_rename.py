@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from harness.warehouses import leave
 
 from core.workbench import Bench
 from planhat_dbt.errors import UsageError
@@ -260,6 +261,7 @@ class Killed(DuckDBSession):
 def die(folder: str, moment: str) -> None:
     """Rename, and be killed; run as a process of its own."""
     bench = Bench(Path(folder))
+    leave()
     connection = duckdb.connect(str(bench.path), config={"wal_autocheckpoint": "1TB"})
     session = Killed(connection, bench.warehouse.dialect, MemoryLimit((), remote=False))  # type: ignore[arg-type]
     session.moment = moment
@@ -270,6 +272,7 @@ def die(folder: str, moment: str) -> None:
 def test_killed_around_the_commit(started: Bench, moment: str) -> None:
     """What was committed is read back from DuckDB's log of writes; what was not, never was."""
     before = state(started)
+    leave()
     code = f"from core.test_rename import die; die({str(started.folder)!r}, {moment!r})"
     ended = subprocess.run(
         [sys.executable, "-c", code],

@@ -24,7 +24,7 @@ ALL = os.environ.get("PLANHAT_DBT_CRASH_MATRIX", "")
 """The folder for what is seen; set, every point is tried."""
 
 
-@pytest.mark.sampled(4, "metric: insert", "note: insert without a match key, in bulk")
+@pytest.mark.sampled(8, "metric: insert", "note: insert without a match key, in bulk")
 @pytest.mark.timeout(1800 if ALL else 180)
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=str)
 def test_killed_anywhere(scenario: Scenario, project: Project) -> None:  # noqa: F811 - the imported fixture

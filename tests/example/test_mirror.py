@@ -32,7 +32,9 @@ def block(mode: str, kind: str, **fields: Any) -> Row:
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     with Sandbox() as sandbox:
-        yield Project(tmp_path / "shop", sandbox)
+        made = Project(tmp_path / "shop", sandbox)
+        made.share()  # with those who look at the mirror
+        yield made
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from harness.dbt import needs, run_dbt
 
 PROJECT = Path(__file__).parents[2] / "dbt_project_example"
@@ -85,6 +86,7 @@ def mapped_columns(node: dict[str, Any]) -> dict[str, str]:
     return columns
 
 
+@pytest.mark.thorough
 def test_two_days_build_green_and_can_be_sent(tmp_path: Path) -> None:
     """One test for both days: building is what takes time, and the second build is on top of the first."""
     project = tmp_path / "project"

@@ -56,6 +56,7 @@ def test_seeds_stay_small() -> None:
     assert sum(file.stat().st_size for file in (PROJECT / "seeds").glob("*.csv")) < 4_000_000
 
 
+@pytest.mark.thorough
 def test_step_2_is_reproducible(step_2: dict[str, bytes], tmp_path: Path) -> None:
     assert generate(tmp_path, 2) == step_2
 

@@ -25,7 +25,7 @@ ALL = os.environ.get("PLANHAT_DBT_FAULT_MATRIX", "")
 """The folder for what is seen; set, every fault strikes at every call."""
 
 
-@pytest.mark.sampled(4, "metric: insert", "note: insert without a match key, in bulk")
+@pytest.mark.sampled(8, "metric: insert", "note: insert without a match key, in bulk")
 @pytest.mark.timeout(3600 if ALL else 180)
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=str)
 def test_any_fault_at_any_call(scenario: Scenario, project: Project) -> None:  # noqa: F811 - the imported fixture

@@ -22,7 +22,7 @@ import yaml
 from harness import artifacts
 from harness.artifacts import ModelNode, TestNode
 from harness.outcome import COUNTS, Outcome, Row
-from harness.warehouses import warehouse
+from harness.warehouses import DuckDBFile, warehouse
 from planhat_dbt.cli.main import main
 from planhat_dbt.sandbox import Sandbox
 from planhat_dbt.warehouse.profile import UNPROVEN
@@ -119,6 +119,11 @@ class Project:
         """The project's warehouse, as a person connects to it; a run that holds it is waited for."""
         return self.warehouse.connect()
 
+    def share(self) -> None:
+        """Leave the warehouse to other processes, too; the project's own commands let go of it by themselves."""
+        if isinstance(self.warehouse, DuckDBFile):
+            self.warehouse.share()
+
     def sql(self, *statements: str) -> None:
         """Run statements in the warehouse."""
         with self.connect() as connection:
@@ -200,6 +205,7 @@ class Project:
         program = getattr(self.warehouse, "program", ("-m", "planhat_dbt"))
         if program is None:
             pytest.skip("this stand-in is in the tests' own process")
+        self.share()
         return subprocess.Popen(
             [sys.executable, *program, *arguments, *self._place()],
             env=self.environment(),

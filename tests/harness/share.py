@@ -6,7 +6,6 @@ that run in any case. `@pytest.mark.thorough`: none of it.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,10 +13,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from harness.warehouses import ON
+from harness.warehouses import ALL
 
 Case = TypeVar("Case")
-ALL = ON != "duckdb" or os.environ.get("PLANHAT_DBT_TEST_ALL") == "1"
 
 
 def share(cases: Sequence[Case], one_of: int, always: Sequence[str] = ()) -> list[Case]:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -31,6 +31,8 @@ from planhat_dbt.warehouse.postgres import PostgresSession, PostgresWarehouse
 from planhat_dbt.warehouse.profile import AdapterTarget, DuckDBTarget
 
 ON: Final = os.environ.get("PLANHAT_DBT_TEST_ON", "duckdb")
+ALL: Final = ON != "duckdb" or os.environ.get("PLANHAT_DBT_TEST_ALL") == "1"
+"""Whether all of each matrix runs (see `harness.share`)."""
 DATABASE: Final = "shop"
 _REPLACED: Final = re.compile(
     r'^\s*create or replace (temp )?(table|view) ("(?:[^"]|"")+"|[\w.]+)', re.IGNORECASE
@@ -83,6 +85,7 @@ class DuckDBFile:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.database = file.stem
+        self._keeps = not ALL
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -96,47 +99,57 @@ class DuckDBFile:
         return f'"{self.database}"."main"."{model}"'
 
     def save(self) -> None:
+        leave()
         shutil.copyfile(self.file, self.file.with_suffix(".saved"))
 
     def restore(self) -> None:
+        leave()
         self.file.with_suffix(".duckdb.wal").unlink(missing_ok=True)
         shutil.copyfile(self.file.with_suffix(".saved"), self.file)
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Connect; waits for a run that holds the file."""
-        connection = _instance().cursor()
+        connection = _open(self.file).cursor()
         try:
-            self._attach(connection)
-            try:
-                connection.execute(f'use "{self.database}"')
-                yield connection
-            finally:
-                connection.execute("use memory")
-                connection.execute(f'detach "{self.database}"')
+            connection.execute("set timezone = 'UTC'")
+            yield connection
         finally:
             connection.close()
+            if not self._keeps:
+                leave()
 
-    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
-        path = str(self.file).replace("'", "''")
+    def share(self) -> None:
+        """Close the file, from now on after each use: other processes want it, or this one opens it in another way."""
+        self._keeps = False
+        leave()
+
+
+_opened: dict[Path, duckdb.DuckDBPyConnection] = {}
+
+
+def _open(file: Path) -> duckdb.DuckDBPyConnection:
+    """Open a file, and no other: it stays open in this process, where a command then need not open it again.
+
+    That is a fifth of what most tests take. With `make test-all` each command opens and closes the file.
+    """
+    if file not in _opened:
+        leave()
         give_up = time.monotonic() + 10
-        while True:
+        while file not in _opened:
             try:
-                connection.execute(f"attach '{path}' as \"{self.database}\"")
+                _opened[file] = duckdb.connect(file)
             except duckdb.IOException:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(0.02)
-            else:
-                return
+    return _opened[file]
 
 
-@cache
-def _instance() -> duckdb.DuckDBPyConnection:
-    """A DuckDB to which files are attached: that takes 2 ms, and making a new one 15 ms."""
-    connection = duckdb.connect()
-    connection.execute("set timezone = 'UTC'")
-    return connection
+def leave() -> None:
+    """Close the file that is open, for another process to open it."""
+    while _opened:
+        _opened.popitem()[1].close()
 
 
 class PostgresDatabase:
@@ -250,6 +263,7 @@ def holder(file: Path) -> Iterator[Callable[[], int]]:
     heard.readline()
 
     def open_file() -> int:
+        leave()
         told.write("\n")
         told.flush()
         heard.readline()

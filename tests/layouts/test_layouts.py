@@ -240,7 +240,7 @@ def test_a_column_renamed(settled: Project) -> None:
     nothing_to_do(settled)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(7, "varchar")
 @pytest.mark.parametrize(
     ("column", "kind", "sent"),
     [

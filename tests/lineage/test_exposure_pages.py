@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lineage.test_exposures import Shop, built, shop  # noqa: F401 - fixtures
 
 
+@pytest.mark.thorough
 def test_a_page_shows_what_feeds_which_field(shop: Shop) -> None:  # noqa: F811
     file = shop.directory / "models" / "schema.yml"
     text = file.read_text(encoding="utf-8")

@@ -197,6 +197,7 @@ def test_a_foreign_table_is_left_as_it_is(project: Project) -> None:
 @pytest.mark.duckdb("PostgreSQL has no file to lock")
 def test_a_locked_warehouse_file_is_waited_for_then_its_holder_named(project: Project, let_go: bool) -> None:
     add_companies(project, 2)
+    project.share()
     code = (
         "import duckdb, sys, time\n"
         f"held = duckdb.connect({str(project.file)!r})\n"

@@ -149,6 +149,7 @@ def test_a_plugin_does_not_send_what_an_earlier_dbt_left(shop: Project) -> None:
 
 @pytest.mark.thorough
 def test_what_a_program_reads_is_not_mixed_with_what_dbt_says(shop: Project) -> None:
+    shop.share()
     done = subprocess.run(
         [str(BIN / "planhat-dbt"), "build", "--output", "json", "--", "--target", "dev"],
         cwd=shop.directory,

@@ -29,6 +29,7 @@ def nocase(request: Any, project: Project) -> str:
     """What a text column is declared as."""
     if request.param == "of the columns":
         return "varchar collate nocase"
+    project.share()
     path = project.directory / "profiles.yml"
     profiles = yaml.safe_load(path.read_text())
     place = "settings" if "settings" in request.param else "config_options"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from harness import Project
+from harness.dbt import run_dbt
 
 from planhat_dbt.sandbox import Fault, FaultKind
 from run.shop import add_companies
@@ -47,10 +48,11 @@ def shop(project: Project) -> Project:
 
 def start(project: Project, *command: str, **environ: str) -> subprocess.Popen[str]:
     program = BIN / command[0]
+    project.share()
     return subprocess.Popen(
         [str(program), *command[1:]],
         cwd=project.directory,
-        env={**os.environ, **project.env, "PATH": f"{BIN}:{os.environ['PATH']}", **environ},
+        env=variables_of(project, **environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -65,11 +67,20 @@ def _hear_interrupts() -> None:
 
 def run(project: Project, *command: str, code: int = 0, **environ: str) -> str:
     project.sandbox.log.clear()
-    process = start(project, *command, **environ)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == code, said
+    if command[0] == "dbt" and "PYTHONPATH" not in environ:  # a fork has looked for its modules already
+        done = run_dbt(*command[1:], cwd=project.directory, env=variables_of(project, **environ))
+        ended, said = done.returncode, done.stdout + done.stderr
+    else:
+        process = start(project, *command, **environ)
+        said, _ = process.communicate(timeout=120)
+        ended = process.returncode
+    assert ended == code, said
     assert "Traceback" not in said
     return said
+
+
+def variables_of(project: Project, **environ: str) -> dict[str, str]:
+    return {**os.environ, **project.env, "PATH": f"{BIN}:{os.environ['PATH']}", **environ}
 
 
 def variables(name: str, asset: str = "'A'") -> str:
@@ -91,9 +102,6 @@ def test_the_wrapper_sends_what_was_built_and_tested(shop: Project) -> None:
     )
     assert "dbt tests did not pass: not_null_assets_name" in said
     assert held(shop) == ({"Beta 1", "Beta 2", "Beta 3"}, {"A"}), "the broken one is gated, the other goes"
-
-    run(shop, "planhat-dbt", "build", "--", "--vars", variables("Beta", "'A2'"))
-    assert held(shop)[1] == {"A2"}
 
     given = variables("Beta", "'A3'")
     said = run(shop, "planhat-dbt", "build", "--", "--select", "assets", f"--vars={given}")

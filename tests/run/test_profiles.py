@@ -23,6 +23,7 @@ COMMANDS = [["sync"], ["plan"]]
 
 
 def write(project: Project, text: str | bytes) -> None:
+    project.share()
     content = text if isinstance(text, bytes) else text.encode()
     (project.directory / "profiles.yml").write_bytes(content)
 

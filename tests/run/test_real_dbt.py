@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from harness import Project
 from harness.dbt import MINOR, run_dbt
 
@@ -68,6 +69,7 @@ def build(directory: Path, variables: str) -> int:
     return done.returncode
 
 
+@pytest.mark.thorough
 def test_dbt_build_then_sync(folder: Path, sandbox: Sandbox) -> None:
     project = Project(folder / "shop", sandbox)
     for name, text in MODELS.items():

@@ -229,6 +229,7 @@ def test_records_are_compared_anew_when_the_plan_is_gone(project: Project) -> No
     project.quiet()
 
 
+@pytest.mark.thorough
 @pytest.mark.duckdb("of DuckDB's file")
 def test_a_full_disk(project: Project) -> None:
     """The database file cannot grow, sooner or later in a run; what is small can still be written."""
@@ -261,6 +262,7 @@ def limited_sync(project: Project, limit: int) -> subprocess.CompletedProcess[st
         "from planhat_dbt.__main__ import main; main()"
     )
     place = ["--project-dir", str(project.directory), "--profiles-dir", str(project.directory)]
+    project.share()
     return subprocess.run(
         [sys.executable, "-c", code, "sync", *place],
         env=project.environment(), capture_output=True, text=True, check=False, timeout=60,

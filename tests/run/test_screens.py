@@ -58,7 +58,7 @@ def test_what_only_looks_goes_on_beside_a_faulty_declaration(project: Project) -
 
 def test_status_shows_the_run_under_way_and_the_one_that_was_killed(project: Project) -> None:
     add_companies(project, 3)
-    project.sandbox.faults.add(Fault(kind=FaultKind.DELAY, seconds=30, method="PUT"))
+    project.sandbox.faults.add(Fault(kind=FaultKind.DELAY, seconds=5, method="PUT"))
     process = project.start("sync")
     try:
         project.wait_for_calls(2, process)

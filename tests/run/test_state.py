@@ -176,6 +176,7 @@ def everything_written(project: Project) -> dict[str, str]:
 
 def test_secrets_are_written_nowhere(project: Project) -> None:
     """Faults on all doors, some of which answer with the secret itself: what is kept and said must not hold it."""
+    project.share()
     token, tenant = project.sandbox.token, project.sandbox.tenant_uuid
     basic = base64.b64encode(f"{token}:".encode()).decode()
     echo = f"bad call with Bearer {token} (Basic {basic}) for tenant {tenant} / {tenant.upper()}"
