@@ -11,6 +11,7 @@ from planhat_dbt.artifacts import read_manifest, read_run_results, read_written
 from planhat_dbt.declaration import read_declarations
 from planhat_dbt.declaration.error import DeclarationError
 from planhat_dbt.declaration.types import Mode
+from planhat_dbt.environment import dbt_variable
 from planhat_dbt.errors import RefusedError, UsageError
 from planhat_dbt.gate import is_older, open_gate
 from planhat_dbt.project import read_project
@@ -146,12 +147,15 @@ def build_context(
 def find_target(request: Request, project: Project, results: RunResults | None) -> Target:
     """Read the target to use: the one asked for, else that of dbt's last run, else the profile's own.
 
+    So it is with the profile and its folder, too: what dbt built elsewhere is not what a sync is to read.
+
     Raises:
         UsageError: There is no such profile or target.
     """
     from planhat_dbt.warehouse.profile import read_target  # noqa: PLC0415 - not for commands that need none
 
-    profile = request.profile or (results.profile if results else None) or project.profile
+    built = results.profile if results else None
+    profile = request.profile or built or dbt_variable(request.environ, "PROFILE") or project.profile
     if not profile:
         raise UsageError("dbt_project.yml names no profile.", hint="Name one with --profile.")
     return read_target(
@@ -159,6 +163,7 @@ def find_target(request: Request, project: Project, results: RunResults | None) 
         project.directory,
         request.environ,
         profiles_dir=Path(request.profiles_dir) if request.profiles_dir else None,
+        built_with=Path(results.profiles_dir) if results and results.profiles_dir else None,
         target=request.target or _target_of(results),
     )
 

@@ -16,6 +16,7 @@ import yaml
 from planhat_dbt.declaration.block import Options
 from planhat_dbt.declaration.parse import parse
 from planhat_dbt.declaration.wording import Faults, kind_of
+from planhat_dbt.environment import dbt_variable
 from planhat_dbt.errors import UsageError
 from planhat_dbt.settings import ProjectSettings
 from planhat_dbt.yaml_text import read_yaml
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from planhat_dbt.declaration.types import Fault
 
 PROJECT_FILE = "dbt_project.yml"
+VARS_FILE = "vars.yml"
+"""Where dbt reads `vars` from 1.12 on, if the project's file has none."""
 KEY = "planhat"
 _CLI = "--vars"
 _ENV_VAR = re.compile(
@@ -70,7 +73,7 @@ def find_project_dir(
         UsageError: there is no `dbt_project.yml`.
     """
     start = cwd or Path.cwd()
-    named = given or _dbt_env(env, "PROJECT_DIR")
+    named = given or dbt_variable(os.environ if env is None else env, "PROJECT_DIR")
     if named:
         directory = start / Path(named).expanduser()
         if not (directory / PROJECT_FILE).is_file():
@@ -111,25 +114,23 @@ def read_project(
     environment = os.environ if env is None else env
     directory = find_project_dir(project_dir, env=environment, cwd=cwd)
     document = _read(directory / PROJECT_FILE)
-    faults = Faults(model="", file=PROJECT_FILE, place=f"vars.{KEY}")
-    name = _text(document, "name", environment, faults)
-    raw, places = _planhat_vars(document, name, _read_vars(cli_vars), faults)
-    target = target_path or _dbt_env(environment, "TARGET_PATH")
-    target = target or _text(document, "target-path", environment, faults) or "target"
+    in_project = Faults(model="", file=PROJECT_FILE, place=f"vars.{KEY}")
+    name = _text(document, "name", environment, in_project)
+    with_vars, faults = document, in_project
+    if not document.get("vars") and (directory / VARS_FILE).is_file():
+        with_vars, faults = _read(directory / VARS_FILE), replace(in_project, file=VARS_FILE)
+    raw, places = _planhat_vars(with_vars, name, _read_vars(cli_vars), faults)
+    target = target_path or dbt_variable(environment, "TARGET_PATH")
+    target = target or _text(document, "target-path", environment, in_project) or "target"
     return Project(
         directory=directory,
         name=name,
-        profile=_text(document, "profile", environment, faults) or None,
+        profile=_text(document, "profile", environment, in_project) or None,
         target_path=directory / Path(target).expanduser(),
         settings=_settings(_rendered(raw, environment, faults, ""), faults),
         model_paths=_model_paths(document),
-        faults=tuple(_placed(fault, places) for fault in faults.found),
+        faults=tuple(_placed(fault, places) for fault in in_project.found),
     )
-
-
-def _dbt_env(env: Mapping[str, str] | None, name: str) -> str | None:
-    environment = os.environ if env is None else env
-    return environment.get(f"DBT_ENGINE_{name}") or environment.get(f"DBT_{name}") or None
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _PART: Final = re.compile(
     r"(?P<at>@)?(?:(?P<up>\d*)(?P<parents>\+))?(?:(?P<method>[a-z_.]+):)?(?P<value>[^+@]+)"
     r"(?:(?P<children>\+)(?P<down>\d*))?"
 )
+_WILDCARD: Final = re.compile(r"[*?\[\]]")
 _METHODS: Final = (
     "names, tag:…, object:…, path:…, fqn:…, package:…, resource_type:…, each with + for its graph"
 )
@@ -138,7 +139,7 @@ class _Selection:
                 wanted = find_object(value)
                 return wanted is not None and sync.object.name == wanted.name
             case "path":
-                return _in_path(sync.model.path, value) or (
+                return _in_path(sync.model.path, value, below=node is None) or (
                     node is not None and _in_path(node.original_file_path, value)
                 )
             case "fqn" | "package" | "resource_type":
@@ -147,6 +148,11 @@ class _Selection:
                 raise UsageError(f"{selector!r} is no selector.", hint=f"Use {_METHODS}.")
 
     def _refuse(self, selector: str) -> None:
+        if "/" in selector or selector.endswith((".sql", ".csv", ".py")):
+            raise UsageError(
+                f"No sync matches {selector!r}.",
+                hint=f"Write `path:` before a file or folder: --select path:{selector}",
+            )
         near = difflib.get_close_matches(selector.strip("+"), [s.name for s in self._syncs], n=1)
         hint = f"Did you mean {near[0]}?" if near else "See the syncs with `planhat-dbt list`."
         raise UsageError(f"No sync matches {selector!r}.", hint=hint)
@@ -181,16 +187,27 @@ def _node_matches(node: Node, method: str, value: str) -> bool:
 
 def _is_named(node: Node, value: str) -> bool:
     """Match as dbt's `fqn`: the name, or the folders that lead to it, with or without the package."""
-    if fnmatchcase(node.name, value):
-        return True
-    words = value.split(".")
-    return any(
-        len(words) <= len(fqn)
-        and all(fnmatchcase(part, word) for part, word in zip(fqn, words, strict=False))
-        for fqn in (node.fqn, node.fqn[1:])
-    )
+    return fnmatchcase(node.name, value) or any(_leads_to(fqn, value) for fqn in (node.fqn, node.fqn[1:]))
 
 
-def _in_path(path: str, value: str) -> bool:
-    folder = value.rstrip("/")
-    return path == value or path.startswith(folder + "/") or PurePosixPath(path).match(folder)
+def _leads_to(fqn: Sequence[str], value: str) -> bool:
+    """From the first word with a wildcard on, the rest is matched as a whole: there, `*` goes over dots."""
+    words, parts = value.split("."), ".".join(fqn).split(".")
+    plain = next((i for i, word in enumerate(words) if _WILDCARD.search(word)), len(words))
+    if len(parts) < len(words) or parts[:plain] != words[:plain]:
+        return False
+    return plain == len(words) or fnmatchcase(".".join(parts[plain:]), ".".join(words[plain:]))
+
+
+def _in_path(path: str, value: str, *, below: bool = True) -> bool:
+    """Whether a pattern, read from the project's folder on, names a file, or a folder that it is in."""
+    return _is_along(PurePosixPath(path).parts, PurePosixPath(value).parts, below=below)
+
+
+def _is_along(parts: Sequence[str], pattern: Sequence[str], *, below: bool) -> bool:
+    if not pattern:
+        return below or not parts
+    if pattern[0] == "**":
+        return any(_is_along(parts[skip:], pattern[1:], below=below) for skip in range(len(parts) + 1))
+    here = bool(parts) and fnmatchcase(parts[0], pattern[0])
+    return here and _is_along(parts[1:], pattern[1:], below=below)

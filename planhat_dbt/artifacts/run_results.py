@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 OLDEST, NEWEST = 4, 6
 _SELECTING = ("select", "models", "exclude", "selector", "resource_types", "exclude_resource_types")
 _TEST, _RETRY = "test", "retry"
+_WORDS = {"generate": "docs generate"}
+"""What dbt notes by another name than it is written."""
 HINT = "Run `dbt build` again; to sync without its results, delete the file and the folder `run` beside it."
 
 
@@ -36,9 +38,10 @@ def read_run_results(path: Path) -> RunResults | None:
     results, how = document.get("results"), _invoked(args)
     return RunResults(
         path=path,
-        command=text(args.get("which")),
+        command=_WORDS.get(which := text(args.get("which")), which),
         target=text(args.get("target")) or None,
         profile=text(args.get("profile")) or None,
+        profiles_dir=text(args.get("profiles_dir")),
         vars=MappingProxyType(mapping(args.get("vars"))),
         empty=args.get("empty") is True,
         sample=bool(args.get("sample")),

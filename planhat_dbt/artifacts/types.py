@@ -153,6 +153,8 @@ class RunResults:
     started_at: datetime | None
     results: Mapping[str, NodeResult]
     """By unique id."""
+    profiles_dir: str = ""
+    """The folder of the `profiles.yml` that dbt read."""
     warning: str = ""
     """Said once: the file's schema is newer than those we know."""
     is_eager: bool = True

@@ -51,6 +51,11 @@ def exposures(given_path: str | None, *, check: bool, **given: Any) -> None:
         raise UsageError("--check needs a file to look at.", hint="Name it with --path FILE.")
     default = loaded.project.directory / loaded.project.model_paths[0] / NAME
     path = default if given_path in (None, "-") else Path(given_path or "")
+    if path.suffix not in (".yml", ".yaml"):
+        raise UsageError(
+            f"dbt reads exposures from .yml and .yaml files alone, not from {_shown(path)}.",
+            hint="Name another: planhat-dbt exposures --path models/syncs.yml",
+        )
     text = exposures_document(
         syncs, loaded.manifest, loaded.project.settings, file=_in_project(path, loaded.project.directory)
     )
@@ -93,6 +98,10 @@ def _read(path: Path) -> str | None:
     Raises:
         UsageError: It is not one of ours.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+        raise UsageError(
+            f"{_shown(path)} is no file.", hint="To print the YAML: planhat-dbt exposures --path -"
+        )
     try:
         text = path.read_text(encoding="utf-8")  # reads the line ends of any system as \n
     except FileNotFoundError:

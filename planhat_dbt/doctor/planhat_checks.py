@@ -60,6 +60,7 @@ def _check_clock(found: Findings, headers: Mapping[str, str]) -> None:
     except ValueError:
         found.skip("clock", "Planhat's answer has no date")
         return
+    theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=dt.UTC)  # `-0000` is UTC of an unknown zone
     ahead = round((dt.datetime.now(dt.UTC) - theirs).total_seconds())
     if abs(ahead) > _SKEW:
         which = "ahead of" if ahead > 0 else "behind"

@@ -27,6 +27,7 @@ _OLDEST_DBT: Final = (1, 8)
 _TESTED_BELOW: Final = (2, 0)
 _OLD: Final = dt.timedelta(days=2)
 """Results of before that are hardly those of the last scheduled run."""
+_AHEAD: Final = dt.timedelta(minutes=5)
 
 
 def check_versions(found: Findings, target: Target | None) -> None:
@@ -79,6 +80,12 @@ def check_results(
             found.fail("run results", *told, 3)
     elif results is None or gate.notice:
         found.warn("run results", gate.notice, "")
+    elif results.generated_at and results.generated_at - dt.datetime.now(dt.UTC) > _AHEAD:
+        found.warn(
+            "run results",
+            text,
+            "They were written on a machine whose clock is ahead, or this one's is behind.",
+        )
     elif results.generated_at and dt.datetime.now(dt.UTC) - results.generated_at > _OLD:
         found.warn("run results", text, "A sync sends what dbt built last: run `dbt build` for newer data.")
     else:
@@ -120,9 +127,11 @@ def _age(at: dt.datetime | None) -> str:
     if at is None:
         return "at a time that it does not tell"
     minutes = int((dt.datetime.now(dt.UTC) - at).total_seconds() // 60)
-    if minutes < 0:
-        return f"{-minutes} minutes in the future: is the clock right?"
+    return f"{_span(minutes)} ago" if minutes >= 0 else f"{_span(-minutes)} in the future"
+
+
+def _span(minutes: int) -> str:
     if minutes < 120:
-        return f"{minutes} minutes ago"
+        return f"{minutes} minutes"
     hours = minutes // 60
-    return f"{hours} hours ago" if hours < 48 else f"{hours // 24} days ago"
+    return f"{hours} hours" if hours < 48 else f"{hours // 24:,} days"

@@ -9,7 +9,7 @@ from planhat_dbt.binding import BindingError, BoundSync, bind
 from planhat_dbt.declaration import missing_columns
 from planhat_dbt.errors import PlanhatDbtError
 from planhat_dbt.report.wording import counted
-from planhat_dbt.state.layout import StateTables, existing_tables, refuse_newer
+from planhat_dbt.state.layout import StateTables, ensure_schema, existing_tables, refuse_newer
 from planhat_dbt.state.lease import read_holder
 from planhat_dbt.state.orphans import find_orphans
 from planhat_dbt.state.rename import is_renamed, state_name
@@ -140,7 +140,7 @@ def _check_rights(found: Findings, session: Session, tables: StateTables) -> Non
 
 def _try_rights(session: Session, tables: StateTables, name: str) -> None:
     dialect = tables.dialect
-    session.execute(dialect.create_schema(tables.database, tables.schema))
+    ensure_schema(session, tables)
     if not session.takes_back:  # that of a trial which was refused half-way
         session.execute(f"drop table if exists {name}")
     session.execute(f"create table {name} (a {dialect.integer})")

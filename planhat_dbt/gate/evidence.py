@@ -88,7 +88,7 @@ def open_gate(
         tests=tests_by_node(manifest),
         partial=partial,
         unfinished=unfinished,
-        notice=_without_tests(results, manifest) or left_untested(manifest, results),
+        notice=results.warning or _without_tests(results, manifest) or left_untested(manifest, results),
     )
 
 

@@ -223,7 +223,7 @@ def ensure_tables(session: Session, tables: StateTables, present: dict[str, tupl
             _check_layout(tables, name, [c for c, _ in columns], present[name])
     if all(name in present for name in TABLES):
         return
-    session.execute(tables.dialect.create_schema(tables.database, tables.schema))
+    ensure_schema(session, tables)
     with session.transaction():
         for name, columns in TABLES.items():
             if name not in present:
@@ -235,6 +235,13 @@ def ensure_tables(session: Session, tables: StateTables, present: dict[str, tupl
                 f"insert into {tables.meta} select 'schema_version', '{SCHEMA_VERSION}', {tables.dialect.utc_now} "
                 f"where not exists (select 1 from {tables.meta} where setting = 'schema_version')"
             )
+
+
+def ensure_schema(session: Session, tables: StateTables) -> None:
+    """Make the schema unless it stands: some engines want the right to make one even where there is nothing to do."""
+    look = tables.dialect.find_schema(tables.schema)
+    if not (look and session.rows(look)):
+        session.execute(tables.dialect.create_schema(tables.database, tables.schema))
 
 
 def check_sync_tables(tables: StateTables, sync: str, present: dict[str, tuple[Column, ...]]) -> None:

@@ -71,6 +71,11 @@ class DuckDBDialect:
         """Write a text literal."""
         return types.literal(text)
 
+    def find_schema(self, schema: str) -> str:
+        """Nothing to ask."""
+        del schema
+        return ""
+
     def create_schema(self, database: str, schema: str) -> str:
         """In the database named."""
         return f"create schema if not exists {self.quote(database)}.{self.quote(schema)}"

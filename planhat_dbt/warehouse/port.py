@@ -96,6 +96,9 @@ class Dialect(Protocol):
     def create_schema(self, database: str, schema: str) -> str:
         """Write the statement that makes a schema unless it exists."""
 
+    def find_schema(self, schema: str) -> str:
+        """Write the query that has a row if a schema exists; empty where nobody needs a right to make one that does."""
+
     def kind(self, type_name: str) -> ColumnKind:
         """Classify a column type by the name the engine prints."""
 

@@ -56,6 +56,10 @@ class PostgresDialect(AnsiDialect):
         """Write a text literal; PostgreSQL keeps no NUL characters."""
         return "'" + text.replace("\0", "").replace("'", "''") + "'"
 
+    def find_schema(self, schema: str) -> str:
+        """PostgreSQL wants the right to make schemas for `if not exists`, too."""
+        return f"select 1 from pg_catalog.pg_namespace where nspname = {self.literal(schema)}"
+
     def create_schema(self, database: str, schema: str) -> str:
         """A schema is named without its database."""
         del database

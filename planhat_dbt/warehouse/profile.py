@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from planhat_dbt.environment import dbt_variable
 from planhat_dbt.errors import UsageError
 from planhat_dbt.yaml_text import read_yaml
 
@@ -80,6 +81,7 @@ class AdapterTarget:
 Target = DuckDBTarget | AdapterTarget
 
 
+_FILE: Final = "profiles.yml"
 _PORTS: Final = {"postgres": 5432, "redshift": 5439, "trino": 8080}
 
 
@@ -102,14 +104,23 @@ def read_target(
     environ: Mapping[str, str],
     *,
     profiles_dir: Path | None = None,
+    built_with: Path | None = None,
     target: str | None = None,
 ) -> Target:
     """Find `profiles.yml` as dbt does and read one target of one profile.
 
+    Args:
+        profile: Its name.
+        project_dir: The folder of the project.
+        environ: The environment.
+        profiles_dir: The folder that was asked for.
+        built_with: Else the one of dbt's last run, if it is on this machine.
+        target: The target's name; None: the profile's own.
+
     Raises:
         UsageError: No such file, profile or target, or one that cannot be opened.
     """
-    file = _find(project_dir, environ, profiles_dir)
+    file = _find(project_dir, environ, profiles_dir, built_with)
     profiles = _load(file, environ)
     if profile not in profiles:
         known = ", ".join(sorted(p for p in profiles if p != "config")) or "none"
@@ -120,7 +131,7 @@ def read_target(
         raise UsageError(
             f"Profile {profile!r} in {file} has no `outputs`.", hint="Check it with `dbt debug`."
         )
-    default = str(environ.get("DBT_TARGET") or entry.get("target") or "default")
+    default = str(dbt_variable(environ, "TARGET") or entry.get("target") or "default")
     name = target or default
     if name not in outputs:
         known = ", ".join(sorted(outputs)) or "none"
@@ -136,14 +147,19 @@ _PROFILE_HINT: Final = (
 )
 
 
-def _find(project_dir: Path, environ: Mapping[str, str], profiles_dir: Path | None) -> Path:
-    if profiles_dir or environ.get("DBT_PROFILES_DIR"):
-        folders = [Path(profiles_dir or environ["DBT_PROFILES_DIR"])]
+def _find(
+    project_dir: Path, environ: Mapping[str, str], profiles_dir: Path | None, built_with: Path | None
+) -> Path:
+    named = dbt_variable(environ, "PROFILES_DIR")
+    if profiles_dir is None and built_with and (project_dir / built_with / _FILE).is_file():
+        folders = [project_dir / built_with]
+    elif profiles_dir or named:
+        folders = [profiles_dir or Path(named)]
     else:
         folders = [Path.cwd(), project_dir, Path.home() / ".dbt"]
     for folder in folders:
-        if (folder / "profiles.yml").is_file():
-            return folder / "profiles.yml"
+        if (folder / _FILE).is_file():
+            return folder / _FILE
     looked = ", ".join(dict.fromkeys(str(f) for f in folders))
     raise UsageError(f"No profiles.yml in {looked}.", hint=_PROFILE_HINT)
 
@@ -267,7 +283,7 @@ def _duckdb_target(name: str, output: Mapping[str, Any], file: Path, project_dir
         path=path,
         database=str(output.get("database") or Path(path).stem),
         settings=tuple(sorted((output.get("config_options") or {}).items())),
-        setup=tuple(_setup(output)),
+        setup=tuple(_setup(output, project_dir)),
     )
 
 
@@ -284,7 +300,7 @@ def _resolve(path: str, project_dir: Path) -> str:
     return str(there if there.exists() and not here.exists() else here)
 
 
-def _setup(output: Mapping[str, Any]) -> list[str]:
+def _setup(output: Mapping[str, Any], project_dir: Path) -> list[str]:
     statements = [
         f"load {extension['name'] if isinstance(extension, dict) else extension}"
         for extension in output.get("extensions") or ()
@@ -293,7 +309,10 @@ def _setup(output: Mapping[str, Any]) -> list[str]:
         text = str(value).replace("'", "''")
         statements.append(f"set {key} = '{text}'")
     for attached in output.get("attach") or ():
-        path = str(attached["path"]).replace("'", "''")
+        path = str(attached["path"])
+        if (project_dir / path).is_file() and not Path(path).is_file():  # else it may be no file at all
+            path = str(project_dir / path)
+        path = path.replace("'", "''")
         alias = f' as "{attached["alias"]}"' if attached.get("alias") else ""
         kind = f"type {attached['type']}, " if attached.get("type") else ""
         statements.append(f"attach if not exists '{path}'{alias} ({kind}read_only)")

@@ -86,6 +86,11 @@ class RedshiftDialect(AnsiDialect):
             return f"cast({expression} as double precision)"
         return super().wire(expression, column, form)
 
+    def find_schema(self, schema: str) -> str:
+        """PostgreSQL wants the right to make schemas for `if not exists`, too."""
+        names = f"{self.literal(schema)}, {self.literal(schema.lower())}"
+        return f"select 1 from pg_catalog.pg_namespace where nspname in ({names})"
+
     def create_schema(self, database: str, schema: str) -> str:
         """A schema is made in the database of the connection."""
         del database

@@ -135,6 +135,16 @@ def test_where_profiles_are_looked_for(folder, tmp_path, monkeypatch):
     home.mkdir(parents=True)
     (home / "profiles.yml").write_text("shop: {target: h, outputs: {h: {type: duckdb, path: /x/h.duckdb}}}")
     assert read_target("shop", empty, {}).name == "h"
+    engine = {"DBT_ENGINE_PROFILES_DIR": str(other), "DBT_PROFILES_DIR": str(folder)}
+    assert read_target("shop", folder, engine).name == "t"
+    environ = {"DBT_PROFILES_DIR": str(folder)}
+    assert read_target("shop", folder, environ, built_with=other).name == "t", (
+        "what dbt built is what is read"
+    )
+    assert read_target("shop", folder, environ, built_with=other, profiles_dir=folder).name == "dev"
+    assert read_target("shop", folder, environ, built_with=tmp_path / "gone").name == "dev", (
+        "of another machine"
+    )
     with pytest.raises(UsageError, match=r"No profiles.yml in .*profiles_none"):
         read_target("shop", folder, {}, profiles_dir=tmp_path / "profiles_none")
 
@@ -144,6 +154,17 @@ def test_a_broken_file_is_named(folder, text):
     (folder / "profiles.yml").write_text(text)
     with pytest.raises(UsageError, match=r"profiles\.yml"):
         read(folder)
+
+
+def test_an_attached_file_is_from_here_or_from_the_project(folder, monkeypatch):
+    (folder / "models").mkdir()
+    (folder / "a'b.duckdb").touch()
+    monkeypatch.chdir(folder / "models")
+    found = read(folder, "prod", SHOP_PATH="/x/p.duckdb")
+    assert found.setup[-2:] == (
+        f"attach if not exists '{folder}/a''b.duckdb' as \"x\" (read_only)",
+        "attach if not exists 's3://y.db' (type sqlite, read_only)",
+    )
 
 
 def test_a_relative_path_is_from_here_or_from_the_project(folder, tmp_path, monkeypatch):

@@ -122,6 +122,21 @@ NODES = {
         (("+object:enduser",), (), "companies people_all"),
         (("path:models/staging+1",), (), "companies notes"),
         (("path:models/marts/p*.sql",), (), "people_all"),
+        (("path:models/*",), (), "companies people_all notes"),
+        (("path:models/m*",), (), "companies people_all notes"),
+        (("path:models/m*/notes.sql",), (), "notes"),
+        (("path:./models/marts/",), (), "companies people_all notes"),
+        (("path:models/**/p*.sql",), (), "people_all"),
+        (("path:**/notes.sql",), (), "notes"),
+        (("path:models/**",), ("path:models/marts/c*",), "people_all notes"),
+        (("path:marts/notes.sql",), (), ""),
+        (("path:*.sql",), (), ""),
+        (("path:notes.sql",), (), ""),
+        (("mar*.companies",), (), "companies"),
+        (("marts.*s",), (), "companies notes"),
+        (("*.people",), (), "people_all"),
+        (("shop.*.nobody",), (), ""),
+        (("shop.p*",), (), ""),
         (("path:models/staging",), (), ""),
         (("marts.companies",), (), "companies"),
         (("shop.marts.p*",), (), "people_all"),
@@ -137,6 +152,13 @@ def test_the_graph_is_dbts(syncs, select, exclude, expected):
             select_syncs(syncs, select, exclude, NODES)
     else:
         assert [s.name for s in select_syncs(syncs, select, exclude, NODES)] == expected.split()
+
+
+@pytest.mark.parametrize("selector", ["models/marts", "notes.sql"])
+def test_a_path_without_its_method_is_told(syncs, selector):
+    with pytest.raises(UsageError) as caught:
+        select_syncs(syncs, [selector], (), NODES)
+    assert caught.value.hint.endswith(f"--select path:{selector}")
 
 
 @pytest.mark.parametrize("selector", ["@people", "state:modified", "+", "a+b", "source:crm+", ""])

@@ -138,6 +138,19 @@ def test_a_project_that_is_itself_called_planhat(tmp_path):
     assert (found.settings.state_schema, found.settings.max_tries) == ("a", 2)
 
 
+def test_vars_of_a_file_of_their_own(tmp_path):
+    """As dbt reads them from 1.12 on."""
+    project(tmp_path, "name: shop\n")
+    (tmp_path / "vars.yml").write_text(
+        "vars: {planhat: {max_tries: 3, shema: x}, shop: {planhat: {schema: a}}}"
+    )
+    found = read_project(project_dir=tmp_path, cli_vars="{planhat: {batch_rows: 7}}", env={})
+    assert (found.settings.max_tries, found.settings.state_schema, found.settings.batch_rows) == (3, "a", 7)
+    assert [(f.file, f.path) for f in found.faults] == [("vars.yml", "vars.planhat.shema")]
+    project(tmp_path, "name: shop\nvars: {planhat: {max_tries: 5}}\n")
+    assert read_project(project_dir=tmp_path, env={}).settings.max_tries == 5
+
+
 def test_environment_variables_are_filled_in(tmp_path):
     project(
         tmp_path,

@@ -278,6 +278,15 @@ def test_the_order_of_a_mapping_changes_nothing(shop: Shop) -> None:
     assert shop.text == before
 
 
+def test_what_is_no_file_of_dbts_is_not_written(shop: Shop) -> None:
+    pipe = shop.directory / "models" / "pipe.yml"
+    os.mkfifo(pipe)
+    for path, word in (("models/pipe.yml", "is no file"), ("models/syncs.txt", ".yml and .yaml files alone")):
+        for more in ((), ("--check",)):
+            assert word in shop.planhat("exposures", "--path", path, *more, code=2)
+    assert not (shop.directory / "models" / "syncs.txt").exists()
+
+
 def test_a_file_of_somebody_else_is_left_alone(shop: Shop) -> None:
     file = shop.directory / FILE
     file.write_text("exposures: []\n", encoding="utf-8")

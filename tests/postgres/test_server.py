@@ -124,6 +124,24 @@ def test_what_a_role_lacks_is_told_as_statements(reporter: Project) -> None:
     ]
 
 
+def test_a_schema_that_an_owner_made_needs_no_right_to_make_one(reporter: Project) -> None:
+    """Made once for the role (docs/warehouses.md); PostgreSQL asks for the right even with `if not exists`."""
+    project, role = reporter, ROLE.replace('"', '""')
+    database = project.warehouse.database
+    raw(
+        project,
+        f'create schema planhat_sync authorization "{role}"',
+        f'grant usage on schema main to "{role}"',
+        f'grant select on all tables in schema main to "{role}"',
+        f'grant temporary on database "{database}" to "{role}"',
+    )
+    for _ in range(2):
+        assert "tables can be made" in project.cli("doctor").out
+        outcome = project.cli("sync")
+        assert outcome.code == 0, outcome.told
+    assert mirrors(project)
+
+
 def test_state_tables_of_another_role(project: Project) -> None:
     add_companies(project, 2)
     project.sync()

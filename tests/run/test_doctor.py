@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import http.server
 import json
 import shutil
@@ -252,14 +253,16 @@ def test_a_file_that_is_locked_or_missing(project: Project) -> None:
     assert found["code"] == 2
 
 
-@pytest.fixture
-def past() -> Iterator[str]:
+@pytest.fixture(params=["GMT", "-0000"])
+def past(request: pytest.FixtureRequest) -> Iterator[str]:
     """A Planhat whose clock stands still in 2024."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
+        zone = request.param
+
         def do_GET(self) -> None:
             self.send_response_only(404)
-            self.send_header("Date", "Mon, 01 Jan 2024 00:00:00 GMT")
+            self.send_header("Date", f"Mon, 01 Jan 2024 00:00:00 {self.zone}")
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
@@ -278,6 +281,21 @@ def test_a_clock_that_is_wrong(project: Project, past: str) -> None:
     assert found["clock"]["state"] == "warning"
     assert "ahead of Planhat's" in found["clock"]["text"]
     assert found["code"] == 0
+
+
+def test_results_of_tomorrow_or_of_a_newer_dbt(project: Project) -> None:
+    add_companies(project, 1)
+    path = project.target / "run_results.json"
+    results = json.loads(path.read_text(encoding="utf-8"))
+    results["metadata"]["generated_at"] = (dt.datetime.now(dt.UTC) + dt.timedelta(days=365)).isoformat()
+    path.write_text(json.dumps(results), encoding="utf-8")
+    found = findings(project)["run results"]
+    assert found["state"] == "warning"
+    assert "days in the future" in found["text"]
+    results["metadata"]["dbt_schema_version"] = "https://schemas.getdbt.com/dbt/run-results/v99.json"
+    path.write_text(json.dumps(results), encoding="utf-8")
+    assert "newer than v6; it is read as v6" in findings(project)["run results"]["text"]
+    assert "newer than v6; it is read as v6" in " ".join(project.sync().err.split())
 
 
 def test_no_secret_is_shown(project: Project) -> None:

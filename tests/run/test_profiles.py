@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -94,6 +95,28 @@ def test_a_profile_of_another_form(project: Project, profile: Any, word: str) ->
         told = one_message(project.cli(*command), (2,))
         assert "profiles.yml" in told
         assert word in told
+
+
+@pytest.mark.duckdb("of DuckDB's files")
+@pytest.mark.parametrize("environ", [{}, {"DBT_PROFILES_DIR": "."}], ids=["", "another is set"])
+def test_what_dbt_built_with_other_profiles_is_what_is_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    """The nearer profiles lead to tables that no test has passed."""
+    add_companies(project, 1)
+    project.share()
+    other = project.directory / "ci"
+    other.mkdir()
+    shutil.copy(project.file, other / project.file.name)
+    project.sql("update companies set name = 'untested'")
+    profiles = yaml.safe_load((project.directory / "profiles.yml").read_text(encoding="utf-8"))
+    profiles["shop"]["outputs"]["dev"]["path"] = str(other / project.file.name)
+    (other / "profiles.yml").write_text(yaml.safe_dump(profiles), encoding="utf-8")
+    project.build(profiles_dir=str(other))
+    monkeypatch.setattr(project, "_place", lambda: ["--project-dir", str(project.directory)])
+    monkeypatch.chdir(project.directory)
+    assert project.cli("sync", env=environ).code == 0
+    assert [r["name"] for r in project.sandbox.tenant.records("companies")] == ["Acme 1"]
 
 
 KEYS: dict[str, tuple[dict[str, Any], str]] = {
