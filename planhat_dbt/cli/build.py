@@ -35,6 +35,8 @@ _OPTIONS: Final = {
     "--vars": "vars",
 }
 """dbt's options that say which project, target and artifacts are meant; the sync takes the same."""
+_ASKS_DBT_ALONE: Final = frozenset(["--help", "-h", "--version", "-V", "-v"])
+"""dbt answers and ends; no sync is meant to follow."""
 _PATIENCE: Final = 5.0
 """Seconds for dbt to end by an interrupt that it got, too, from a terminal: a second one breaks off its clearing up."""
 _TESTS_FAILED: Final = 1
@@ -64,6 +66,8 @@ def build(ctx: click.Context, /, *, output: str, dbt_args: tuple[str, ...], **gi
         ctx.exit(code or 128 + signalled)
     if code not in (0, _TESTS_FAILED):
         click.echo(f"dbt ended with exit code {code}: nothing was sent.", err=True)
+        ctx.exit(code)
+    if not _ASKS_DBT_ALONE.isdisjoint(dbt_args):
         ctx.exit(code)
     asked = _request(dbt_args)
     if not _is_fresh(asked, started):

@@ -36,7 +36,8 @@ def command(output: str, **given: Any) -> None:
     if output == "json":
         click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
     elif output == "name":
-        click.echo("\n".join(s.name for s in syncs))
+        for sync in syncs:
+            click.echo(sync.name)
     elif rows:
         _table(rows)
     else:

@@ -54,8 +54,10 @@ class Findings:
         self.all.append(Finding(check, State.WARNING, text, hint))
 
     def fail(self, check: str, text: str, hint: str, exit_code: int = 1) -> None:
-        """Nothing can be sent like this."""
-        self.all.append(Finding(check, State.FAILED, text, hint, exit_code))
+        """Nothing can be sent like this; what several models have in common is said once."""
+        found = Finding(check, State.FAILED, text, hint, exit_code)
+        if found not in self.all:
+            self.all.append(found)
 
     def skip(self, check: str, text: str) -> None:
         """Not looked at."""

@@ -83,7 +83,7 @@ def _check_models(
         names = ", ".join(lost[:5]) + (", …" if len(lost) > 5 else "")
         text = f"{len(lost)} of {len(relations)} models have no table or view in this target: {names}"
         found.fail("models", text, f"Build them: dbt build --select {' '.join(lost[:5])}", 2)
-    elif relations:
+    elif relations and not found.failed("models"):
         found.ok("models", f"{len(relations)} tables and views stand")
     built = [(s, columns) for s in syncs if (columns := tables[s.model.relation.rendered])]
     return _check_columns(found, built, dialect)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from harness import Project
 from harness.postgres import PASSWORD, USER, server
-from run.shop import COMPANIES, COMPANY_COLUMNS, add_companies, company, mirrors
+from run.shop import COMPANIES, COMPANY_COLUMNS, add_companies, add_endusers, company, enduser, mirrors
 
 from planhat_dbt.sandbox import Fault, FaultKind
 
@@ -122,6 +122,14 @@ def test_what_a_role_lacks_is_told_as_statements(reporter: Project) -> None:
         'grant select on "companies"',
         f'grant temporary on database "{project.warehouse.database}"',
     ]
+
+
+def test_a_right_that_several_models_want_is_told_once(reporter: Project) -> None:
+    add_endusers(reporter, [enduser(1)])
+    found = json.loads(reporter.cli("doctor", "--output", "json").out)["findings"]
+    (told,) = [check for check in found if check["check"] == "models"]
+    assert told["state"] == "failed"
+    assert "grant usage on schema" in told["hint"]
 
 
 def test_a_schema_that_an_owner_made_needs_no_right_to_make_one(reporter: Project) -> None:

@@ -234,6 +234,13 @@ def test_a_broken_installation_fails_only_the_builds_that_asked_for_a_sync(
 
 
 @pytest.mark.thorough
+def test_what_dbt_answers_alone_ends_as_dbt_does(shop: Project) -> None:
+    said = run(shop, "planhat-dbt", "build", "--", "--help")
+    assert "Usage: dbt" in said
+    assert "nothing was sent" not in said
+
+
+@pytest.mark.thorough
 def test_a_hook_that_is_neither_on_nor_off_is_told(shop: Project) -> None:
     shop.settings(hook="maybe")
     said = run(shop, "dbt", "run", "--vars", variables("Acme"), code=1)

@@ -99,6 +99,12 @@ def test_a_selection_that_leaves_nothing_is_told(project: Project, command: str)
     assert "All 2 declared syncs are disabled (`enabled: false`)." in project.cli(command).told
 
 
+def test_no_name_is_no_line(project: Project) -> None:
+    add_companies(project, 1)
+    assert project.cli("list", "--output", "name").out == "companies\n"
+    assert project.cli("list", "--output", "name", "--exclude", "*").out == ""
+
+
 def test_removals_count_on_from_the_changes(project: Project) -> None:
     add_companies(project, 3, on_removed="clear")
     project.sync()
