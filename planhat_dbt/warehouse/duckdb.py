@@ -325,8 +325,7 @@ class DuckDBWarehouse:
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise FailedError(
-                        f"DuckDB cannot open {path}: {first_line(error)}",
-                        hint="A file written by a newer DuckDB needs that version: `pip install -U duckdb`.",
+                        f"DuckDB cannot open {path}: {first_line(error)}", hint=_why_not_opened(error)
                     ) from error
                 if time.monotonic() >= give_up:
                     raise FailedError(
@@ -340,6 +339,12 @@ class DuckDBWarehouse:
                 time.sleep(_RETRY_SECONDS)
             except duckdb.Error as error:
                 raise FailedError(f"DuckDB cannot open {path}: {first_line(error)}") from error
+
+
+def _why_not_opened(error: duckdb.IOException) -> str:
+    if "version" in str(error):
+        return "It was written by a newer DuckDB, which it needs: `pip install -U duckdb`."
+    return "See that `path` in the profile is the file that dbt builds, and that you may read and write it."
 
 
 def _parts(lists: Sequence[Sequence[object]]) -> Iterator[list[list[object]]]:

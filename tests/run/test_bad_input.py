@@ -61,6 +61,11 @@ def foreign_snapshot(project: Project) -> None:
     project.sql("create schema planhat_sync", "create table planhat_sync.snapshot__companies (note varchar)")
 
 
+def no_database(project: Project) -> None:
+    project.share()
+    project.file.write_text("id,name\n" * 1000, encoding="utf-8")
+
+
 def newer_layout(project: Project) -> None:
     project.sync()
     project.sql(
@@ -141,6 +146,7 @@ MISTAKES = [
     ),
     Mistake("foreign table", 2, ("failures", "schema"), foreign_table),
     Mistake("foreign snapshot table", 2, ("snapshot__companies", "schema"), foreign_snapshot),
+    Mistake("no database", 1, ("not a valid DuckDB database", "`path` in the profile"), no_database),
     Mistake("newer layout", 2, ("99", "pip install -U"), newer_layout),
     Mistake("unknown option", 2, ("--al",), arguments=("--al",)),
     Mistake("unknown selector", 2, ("compnies", "companies"), arguments=("--select", "compnies")),
@@ -162,7 +168,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
 def test_mistakes(project: Project, mistake: Mistake) -> None:
-    if mistake.name == "no warehouse file" and ON != "duckdb":
+    if mistake.name in ("no warehouse file", "no database") and ON != "duckdb":
         pytest.skip("of DuckDB's file")
     add_companies(project, 2)
     mistake.act(project)
