@@ -355,6 +355,7 @@ def test_duckdb_takes_little_memory_unless_the_profile_says_otherwise(path):
 TOO_MUCH = "create or replace table t as select list(range) as l from range(40000000)"
 
 
+@pytest.mark.thorough
 def test_a_statement_that_needs_more_memory_gets_it(path):
     with warehouse(path, settings=(("threads", 1),)).open() as session:
         before = limit_of(session)
@@ -395,6 +396,7 @@ def test_a_transaction_that_ran_out_of_memory_is_done_again(path):
         assert session.rows("select length(l) from t") == [(8_000_000,)]
 
 
+@pytest.mark.thorough
 def test_a_result_that_needs_more_memory_gets_it(path):
     with warehouse(path, settings=(("threads", 1),)).open() as session:
         found = session.rows(

@@ -100,6 +100,7 @@ def test_a_key_is_kept_at_the_cut_off_and_forgotten_a_moment_after(shop: Shop) -
     assert shop.sent() == ["m1", "m2"]
 
 
+@pytest.mark.thorough
 def test_the_table_of_keys_stays_bounded(shop: Shop) -> None:
     for day in range(1, 21):
         shop.at(NOON + day * DAY)

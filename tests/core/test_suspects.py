@@ -77,7 +77,7 @@ def test_a_plan_of_which_nothing_differs_has_the_columns_of_any_other(bench, nam
     assert made[0] == made[1]
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(8)
 @pytest.mark.usefixtures("narrowed_alike")
 @pytest.mark.parametrize("column", range(len(SAME_AND_OTHER)), ids=[case[0] for case in SAME_AND_OTHER])
 def test_a_change_of_any_type_is_looked_at_and_planned(bench, column):

@@ -14,6 +14,7 @@ from planhat_dbt.warehouse.spark_dialect import SparkDialect
 from planhat_dbt.warehouse.stepwise import Stepping
 
 
+@pytest.mark.thorough
 def test_what_is_sent(project: Project, statements: list[str]) -> None:
     lead_a_life(project)
     understood(statements)

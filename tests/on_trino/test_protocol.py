@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import sqlglot
 from harness import Project
 from run.life import lead_a_life
@@ -22,6 +23,7 @@ RESERVED = frozenset(_RESERVED.split(" "))
 _WRITES = re.compile(r"\s*(insert|update|delete|merge|alter)\b", re.IGNORECASE)
 
 
+@pytest.mark.thorough
 def test_what_is_sent(project: Project, statements: list[str]) -> None:
     lead_a_life(project)
     understood(statements)

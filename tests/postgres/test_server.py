@@ -253,6 +253,7 @@ def test_readers_see_whole_runs_and_stop_nothing(project: Project) -> None:
     assert mirrors(project)
 
 
+@pytest.mark.thorough
 def test_a_session_that_keeps_a_table_open_is_waited_for_then_told(project: Project) -> None:
     add_companies(project, 2)
     project.sync()
@@ -292,6 +293,7 @@ def test_of_two_runs_that_begin_at_once_one_is_refused(project: Project) -> None
 # -- breaks
 
 
+@pytest.mark.thorough
 def test_a_server_that_was_restarted_during_a_call_costs_nothing(project: Project) -> None:
     project.settings(read_timeout=20)
     add_companies(project, 5)

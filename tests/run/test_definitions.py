@@ -274,6 +274,7 @@ def test_a_passing_fault_costs_another_attempt(project: Project) -> None:
     assert custom(project) == {"Value": 20513}
 
 
+@pytest.mark.thorough
 def test_more_definitions_than_fit_on_a_page(project: Project) -> None:
     define(project, **{f"Field {i}": "text" for i in range(2100)}, Value="day")
     firms(project, "date", "'2026-03-01'")

@@ -153,6 +153,7 @@ def test_a_row_that_was_not_sent_does_not_wait(project: Project) -> None:
     assert project.failures() == {}
 
 
+@pytest.mark.thorough
 def test_whoever_drops_the_log_of_runs_waits_for_nothing(project: Project) -> None:
     refused(project)
     for _ in range(33):

@@ -12,6 +12,7 @@ COLUMNS = 200
 ROWS = 4000
 
 
+@pytest.mark.thorough
 def test_wide_rows_are_recorded_though_the_file_was_given_back_meanwhile(project: Project) -> None:
     """What the comparison needed, writing down what was sent needs too, when the file was opened anew."""
     values = ", ".join(f"'value {i} of row ' || r as c{i}" for i in range(COLUMNS))

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import orjson
+import pytest
 
 from planhat_dbt.sandbox import Sandbox
 from planhat_dbt.sandbox.bulk import upsert
@@ -34,6 +35,7 @@ def batch(number: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.thorough
 def test_twenty_full_batches_arrive_and_repeat_as_unchanged(api: Api, sandbox: Sandbox) -> None:
     started = time.perf_counter()
     for number in range(20):
@@ -44,6 +46,7 @@ def test_twenty_full_batches_arrive_and_repeat_as_unchanged(api: Api, sandbox: S
     assert len(sandbox.tenant.collections["companies"]) == 100_000
 
 
+@pytest.mark.thorough
 def test_the_cost_of_a_batch_does_not_grow_with_what_is_stored() -> None:
     tenant = Tenant()
     content = [orjson.dumps(batch(number)) for number in range(20)]
@@ -57,6 +60,7 @@ def test_the_cost_of_a_batch_does_not_grow_with_what_is_stored() -> None:
     assert sorted(seconds[10:])[5] < 3 * sorted(seconds[:10])[5]
 
 
+@pytest.mark.thorough
 def test_all_pages_of_a_big_list_are_read_in_one_pass() -> None:
     tenant = Tenant()
     for number in range(20):
