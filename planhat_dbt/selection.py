@@ -139,7 +139,7 @@ class _Selection:
                 wanted = find_object(value)
                 return wanted is not None and sync.object.name == wanted.name
             case "path":
-                return _in_path(sync.model.path, value, below=node is None) or (
+                return _in_path(sync.model.path, value, below=False) or (
                     node is not None and _in_path(node.original_file_path, value)
                 )
             case "fqn" | "package" | "resource_type":

@@ -82,13 +82,14 @@ def open_gate(
             refusal="run_results.json is of another project: manifest.json has none of its nodes",
             hint="Run `dbt build` in this project, then this again; see that --target-path is this project's.",
         )
+    notices = (results.warning, _without_tests(results, manifest) or left_untested(manifest, results))
     return Gate(
         results,
         older=is_older(results, manifest),
         tests=tests_by_node(manifest),
         partial=partial,
         unfinished=unfinished,
-        notice=results.warning or _without_tests(results, manifest) or left_untested(manifest, results),
+        notice="; ".join(filter(None, notices)),
     )
 
 

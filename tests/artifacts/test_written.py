@@ -204,3 +204,13 @@ def test_what_was_given_is_not_always_told(
     found = read_run_results(path)
     assert found
     assert (found.retried, found.selected) == (retried, selected)
+
+
+def test_a_command_is_told_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "run_results.json"
+    args = {"which": "generate", "invocation_command": "dbt docs generate", "profiles_dir": "/ci"}
+    schema = {"dbt_schema_version": "https://x/run-results/v6.json"}
+    path.write_text(json.dumps({"metadata": schema, "args": args}), "utf-8")
+    found = read_run_results(path)
+    assert found
+    assert (found.command, found.retried, found.profiles_dir) == ("docs generate", False, "/ci")

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import pytest
 from harness import Outcome, Project
-from harness.share import share
 
 from planhat_dbt.planhat import ClientSettings, Endpoint, PlanhatClient
 from planhat_dbt.sandbox import Fault, FaultKind, Sandbox
@@ -108,7 +107,7 @@ def commands(project: Project) -> Iterator[Outcome]:
 
 def test_no_secret_is_written_anywhere(project: Project) -> None:
     said: list[str] = []
-    for day, fault in enumerate(share(FAULTS, 2)):
+    for day, fault in enumerate(FAULTS):
         fill(project, day)
         project.sandbox.quota.restart()
         project.sandbox.faults.add(Fault(**{**fault.as_json(), "skip": day % 3}))
