@@ -139,6 +139,8 @@ def _open(file: Path) -> duckdb.DuckDBPyConnection:
         while file not in _opened:
             try:
                 _opened[file] = duckdb.connect(file)
+                if not ALL:  # small tables gain nothing by more, and other tests want the processors
+                    _opened[file].execute("set threads = 1")
             except duckdb.IOException:
                 if time.monotonic() > give_up:
                     raise
