@@ -89,6 +89,8 @@ class Compared:
     plan: SyncPlan
     had_prior: bool
     """Whether the plan holds keys that the snapshot table already knows."""
+    failing: bool
+    """Whether rows of the sync stood in `failures` before."""
     sent_as: BoundSync
     """The sync as its rows are encoded: custom fields have the types of the tenant, once these are known."""
 
@@ -230,8 +232,7 @@ def ensure_sync_tables(
     models = [node.name for node in context.manifest.nodes.values()]
     ready = {}
     for name, b in bound.items():
-        before = read_mapping(session, tables, name)
-        mapping = ensure_snapshot(session, tables, b, present)
+        before, mapping = ensure_snapshot(session, tables, b, present)
         orphan = orphan_of(session, tables, b.sync, orphans, models)
         notice = _rekeyed(name, before, mapping) or _left_behind(name, orphan)
         held_back = orphan is not None and manner_of(b.sync).sent_once
@@ -283,7 +284,8 @@ def compare(
     sync = bound.sync
     checks = parent_checks(sync, context.all_syncs)
     failing = _failing(session, tables, sync.name)
-    number = run_number(session, tables, sync.name)
+    may_wait = failing.get("rejected", 0) > 0 and not context.overrides.retry_rejected
+    number = run_number(session, tables, sync.name) if may_wait else 1
     comparison = Comparison(
         bound=bound,
         mapping=mapping,
@@ -291,7 +293,7 @@ def compare(
         batch_rows=context.settings.batch_rows if sync.object.bulk else CREATE_BATCH_ROWS,
         has_unknown=manner_of(sync).sent_once and failing.get("unknown", 0) > 0,
         run_number=number,
-        has_waiting=not context.overrides.retry_rejected and _any_waits(session, tables, sync.name, number),
+        has_waiting=may_wait and _any_waits(session, tables, sync.name, number),
         known_parents=ready.known_parents,
         planned_parents=planned_parents or frozenset(),
         untold=_untold(session, tables, checks),
@@ -311,7 +313,7 @@ def compare(
     if samples:
         plan = replace(plan, samples=_samples(session, tables, bound, plan, samples))
     plan = replace(plan, seconds=time.monotonic() - started)
-    return Compared(bound, mapping, comparison, plan, had_prior, sent_as=bound)
+    return Compared(bound, mapping, comparison, plan, had_prior, failing=bool(failing), sent_as=bound)
 
 
 def _set_apart(session: Session, tables: StateTables, comparison: Comparison) -> None:
@@ -414,9 +416,13 @@ def _any_waits(session: Session, tables: StateTables, sync: str, number: int) ->
     return bool(found[0][0])
 
 
-def set_aside(session: Session, tables: StateTables, journal: Journal, sync: Sync) -> None:
+def set_aside(session: Session, tables: StateTables, journal: Journal, compared: Compared) -> None:
     """Enter rows that are not sent into `failures`, and forget failures whose row is fine or gone."""
+    sync = compared.sync
     plan, name = tables.plan(sync.name), tables.dialect.literal(sync.name)
+    enters = not compared.plan.set_aside.keys() <= {"unknown", WAITING}
+    if not (enters or compared.failing):
+        return
     # What must not be sent twice stays in doubt until somebody decides; all else was just compared again.
     once = manner_of(sync).sent_once
     kept = " and not (status = 'unknown' and operation = 'insert')" if once else ""
@@ -424,21 +430,23 @@ def set_aside(session: Session, tables: StateTables, journal: Journal, sync: Syn
     noted = _listed(tables, NOTED_CODES)
 
     def enter() -> None:
-        session.execute(
-            f"delete from {tables.failures} where sync = {name}{kept} "
-            f"and not exists (select 1 from (select _key, _code from {plan}) p where coalesce(p._key, '') = key "
-            f"and coalesce(p._code, '') not in ({noted}))"
-        )
-        journal.merge_failures(
-            session,
-            sync.name,
-            f"select coalesce(_key, '') as key, 'set_aside' as operation,\n"
-            f"  case when min(_code) in ({rejected}) then 'rejected' else 'held' end as status, min(_code) as code,\n"
-            "  case when count(*) > 1 then min(_message) || ' (' || cast(count(*) as "
-            f"{tables.dialect.text}) || ' rows)' else min(_message) end as message\n"
-            f"from {plan} where _code is not null and _code not in ('unknown', '{WAITING}', {noted}) "
-            "group by coalesce(_key, '')",
-        )
+        if compared.failing:
+            session.execute(
+                f"delete from {tables.failures} where sync = {name}{kept} "
+                f"and not exists (select 1 from (select _key, _code from {plan}) p where coalesce(p._key, '') = key "
+                f"and coalesce(p._code, '') not in ({noted}))"
+            )
+        if enters:
+            journal.merge_failures(
+                session,
+                sync.name,
+                f"select coalesce(_key, '') as key, 'set_aside' as operation,\n  case when min(_code) in ({rejected}) "
+                "then 'rejected' else 'held' end as status, min(_code) as code,\n"
+                "  case when count(*) > 1 then min(_message) || ' (' || cast(count(*) as "
+                f"{tables.dialect.text}) || ' rows)' else min(_message) end as message\n"
+                f"from {plan} where _code is not null and _code not in ('unknown', '{WAITING}', {noted}) "
+                "group by coalesce(_key, '')",
+            )
 
     in_transaction(session, enter)
 

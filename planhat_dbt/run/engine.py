@@ -384,13 +384,14 @@ class Run:
                 )
             plan = compared.plan
             entry.counts += Counts(held=plan.held, rejected=plan.rejected, unknown=plan.unknown)
-            set_aside(session, self._tables, self._journal, entry.sync)
+            set_aside(session, self._tables, self._journal, compared)
             if stopped_by or entry.status is Status.FAILED:
                 self._hold_all(session, entry)
             elif entry.status is None and (horizon := compared.comparison.horizon):
                 # What follows sends nothing that is before the cut-off.
                 self._lease.write(session, partial(prune, session, self._tables, compared.bound, horizon))
             if entry.status is None and plan.rows_to_send:
+                self._journal.try_scratch(session)
                 self._lease.write(session, partial(self._plan_batches, session, entry, compared))
         if entry.status is not None or not plan.changes:
             return stopped_by

@@ -70,10 +70,12 @@ def _children(
     session: Session, tables: StateTables, sync: Sync, all_syncs: Sequence[Sync]
 ) -> list[ChildReference]:
     """The syncs whose records go with this one's, as far as their snapshot tables know the reference."""
+    found = child_references(sync, all_syncs)
+    if not found:
+        return []
     present = {
         n: {c.name.lower() for c in columns} for n, columns in existing_tables(session, tables).items()
     }
-    found = child_references(sync, all_syncs)
     return [c for c in found if c.state_column.lower() in present.get(f"snapshot__{c.sync}", ())]
 
 

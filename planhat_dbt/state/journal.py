@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from planhat_dbt.state.layout import StateTables
     from planhat_dbt.warehouse.port import Column, Session
 
+_TRIAL: Final = "planhat_trial"
 _IDS: Final = "planhat_ids"
 _EXCEPTIONS: Final = "planhat_exceptions"
 _MERGED: Final = "planhat_merged"
@@ -176,6 +177,10 @@ class Journal:
             return lost
 
         return in_transaction(session, doubt)
+
+    def try_scratch(self, session: Session) -> None:
+        """Make a scratch table, as `record` does with an answer: a right that lacks is told before the first call."""
+        session.scratch(_TRIAL, "select 1 as _one")
 
     def plan_batches(self, session: Session, sync: str, which: str = "_batch is not null") -> None:
         """Enter the batches of a plan as `planned`: all, or those of a condition."""

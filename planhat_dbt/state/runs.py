@@ -128,17 +128,27 @@ class RunLog:
         )
 
     def prune(self, session: Session, changes_days: int, requests_days: int) -> None:
-        """Forget changes, requests and batches of runs that are older than their retention."""
-        tables = self._tables
+        """Forget changes, requests and batches of runs that are older than their retention, in the day's first run.
+
+        Batches of unknown outcome are kept: a sync that did not run since has yet to learn of them.
+        """
+        tables, now = self._tables, utc_now()
+        midnight = tables.moment(now.replace(hour=0, minute=0, second=0, microsecond=0))
+        this = tables.dialect.literal(self._run)
+        if session.rows(
+            f"select 1 from {tables.runs} where finished_at >= {midnight} and run_id <> {this} limit 1"
+        ):
+            return
+        settled = "state not in ('sending', 'unknown') and"
         kept = (
-            (tables.changes, changes_days),
-            (tables.requests, requests_days),
-            (tables.batches, requests_days),
+            (tables.changes, "", changes_days),
+            (tables.requests, "", requests_days),
+            (tables.batches, settled, requests_days),
         )
-        for table, days in kept:
+        for table, which, days in kept:
             session.execute(
-                f"delete from {table} where run_id in (select run_id from {self._tables.runs} "
-                f"where started_at < {tables.moment(utc_now() - dt.timedelta(days=days))})"
+                f"delete from {table} where {which} run_id in (select run_id from {tables.runs} "
+                f"where started_at < {tables.moment(now - dt.timedelta(days=days))})"
             )
 
 

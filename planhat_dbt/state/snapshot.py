@@ -71,8 +71,11 @@ def ensure_snapshot(
     tables: StateTables,
     bound: BoundSync,
     present: dict[str, tuple[Column, ...]],
-) -> MappingRecord:
+) -> tuple[MappingRecord | None, MappingRecord]:
     """Create the snapshot table, or bring it to the present mapping; say since when each field is told.
+
+    Returns:
+        The mapping of before, if there was one, and the present one.
 
     Raises:
         UsageError: The table is not ours, or belongs to another object or match key, or keys were forgotten by an
@@ -86,7 +89,7 @@ def ensure_snapshot(
             forget_clean(session, tables, [bound.name])
             _write(session, tables, bound.name, after)
             _create(session, tables, bound)
-        return after
+        return None, after
     narrow = _too_narrow(session, tables, bound, before)
     columns = {
         c.name.lower() for c in present[f"snapshot__{bound.name}"]
@@ -105,7 +108,7 @@ def ensure_snapshot(
 
         in_transaction(session, change)
     tend_previous_keys(session, tables, bound)
-    return after
+    return before, after
 
 
 def refuse_unfit_state(

@@ -9,7 +9,7 @@ from planhat_dbt.planhat.endpoint import Fingerprint
 from planhat_dbt.state.journal import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from planhat_dbt.planhat import Endpoint
     from planhat_dbt.state.layout import StateTables
@@ -23,8 +23,8 @@ def check_tenant(session: Session, tables: StateTables, endpoint: Endpoint, sync
         RefusedError: The state of a sync belongs to another tenant.
     """
     known, now = _known(session, tables), endpoint.fingerprint()
-    contrary = {s for s in syncs if s in known and known[s].contradicts(now)}
-    refuse_foreign_state(session, tables, endpoint, sorted(contrary))
+    contrary = [s for s in syncs if s in known and known[s].contradicts(now)]
+    _refuse_contrary(session, tables, endpoint, known, sorted(contrary))
     learnt = [s for s in syncs if s not in known or s in contrary or (now.tenant and not known[s].tenant)]
     if learnt:
         names = ", ".join(tables.dialect.literal(f"tenant:{s}") for s in learnt)
@@ -44,10 +44,21 @@ def refuse_foreign_state(
     """
     known, now = _known(session, tables), endpoint.fingerprint()
     contrary = [s for s in syncs if s in known and known[s].contradicts(now)]
+    _refuse_contrary(session, tables, endpoint, known, contrary)
+
+
+def _refuse_contrary(
+    session: Session,
+    tables: StateTables,
+    endpoint: Endpoint,
+    known: Mapping[str, Fingerprint],
+    contrary: Sequence[str],
+) -> None:
     # Where nothing was ever accepted there is no state to protect: a wrong host at the first try is corrected freely.
     foreign = [s for s in contrary if session.rows(f"select 1 from {tables.snapshot(s)} limit 1")]
     if foreign:
-        other, variables = _difference([known[s] for s in foreign], now, endpoint.api_host)
+        told = [known[s] for s in foreign]
+        other, variables = _difference(told, endpoint.fingerprint(), endpoint.api_host)
         raise RefusedError(
             f"The state of {_listed(foreign)} was made against {other}. Nothing was sent.",
             hint=f"Check {variables}. To feed another tenant as well, use another dbt target or another "

@@ -314,10 +314,22 @@ def test_old_runs_are_pruned_by_their_own_retention(bench):
             session.execute(
                 f"insert into {bench.tables.changes} (run_id, sync, key) values ('{run}', 'c', 'k')"
             )
+        for state in ("accepted", "sending", "unknown"):
+            session.execute(
+                f"insert into {bench.tables.batches} (run_id, sync, batch, state) values ('old', 'c', 1, '{state}')"
+            )
         log.prune(session, 90, 30)
-    assert {r["run_id"] for r in bench.rows("select run_id from planhat_sync.changes")} == {"mid", "new"}
+        other = RunLog(bench.tables, "other")
+        other.start(session, start_row("other", now), 1)
+        other.finish(session, "success", Counts(), 0, 0)
+        RunLog(bench.tables, "newest").prune(session, 0, 0)
+    assert {r["run_id"] for r in bench.rows("select run_id from planhat_sync.changes")} == {"mid", "new"}, (
+        "a second run of the day forgets nothing"
+    )
+    left = bench.rows("select state from planhat_sync.batches where run_id = 'old' order by state")
+    assert [r["state"] for r in left] == ["sending", "unknown"]
     assert {r["run_id"] for r in bench.rows("select run_id from planhat_sync.requests")} == {"new"}
-    assert bench.one("select count(*) from planhat_sync.runs") == 3
+    assert bench.one("select count(*) from planhat_sync.runs") == 4
 
 
 def test_ids_of_several_answers_for_one_key_are_one_row(bench):

@@ -143,7 +143,7 @@ class Bench:
     def ensure(self, session: Session, name: str, **more: Any) -> MappingRecord:
         ensure_tables(session, self.tables, existing_tables(session, self.tables))
         present = existing_tables(session, self.tables)
-        return ensure_snapshot(session, self.tables, self.bound(session, name), present, **more)
+        return ensure_snapshot(session, self.tables, self.bound(session, name), present, **more)[1]
 
     # -- runs
 

@@ -121,6 +121,29 @@ def test_killed_while_sending_events(project: Project, after: int) -> None:
     assert again.kinds == []
 
 
+def test_what_a_killed_run_left_is_not_forgotten_however_long_its_sync_rests(project: Project) -> None:
+    project.settings(batch_rows=10, read_back_calls=0)
+    add_companies(project, 1)
+    project.sync()
+    project.model("usage", METRIC_BLOCK, METRICS, [metric(i) for i in range(1, 11)])
+    slow(project, path="/dimensiondata")
+    process = project.start("sync", "--select", "usage")
+    project.wait_for_calls(1, process)
+    process.kill()
+    process.communicate()
+    project.wait_for_silence()
+    project.sandbox.faults.clear()
+    project.sql(
+        "update planhat_sync.runs set started_at = started_at - interval 40 days, "
+        "finished_at = finished_at - interval 40 days"
+    )
+    project.sync("--select", "companies")
+    assert project.query("select state from planhat_sync.batches where sync = 'usage'") == [("sending",)]
+    project.sync(code=1)
+    assert len(project.sandbox.tenant.records("metrics")) == 10
+    assert {status for status, _ in project.failures().values()} == {"unknown"}
+
+
 def test_a_second_run_is_told_who_is_under_way(project: Project) -> None:
     project.settings(batch_rows=1)
     add_companies(project, 90)
