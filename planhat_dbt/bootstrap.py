@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -326,6 +327,9 @@ def _check_names(overrides: Overrides, selected: set[str]) -> None:
 
 
 def _git_sha(directory: Path) -> str:
+    place = directory.resolve()
+    if "GIT_DIR" not in os.environ and not any((p / ".git").exists() for p in (place, *place.parents)):
+        return ""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],  # noqa: S607

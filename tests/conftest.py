@@ -5,6 +5,7 @@ And how many of them (see `harness.share`).
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -44,6 +45,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("not_emulated")
         if mark and ON in ("snowflake", "bigquery", "trino", "databricks"):
             item.add_marker(pytest.mark.skip(reason=f"an emulator: {mark.args[0]}"))
+
+
+def pytest_collection_finish() -> None:
+    """What stands by now stays to the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +39,7 @@ _MOST_PARTS: Final = 8
 """Into which lists are cut to be handed in."""
 _DESCRIBED_AT_ONCE: Final = 50
 """Tables."""
+_CHANGES_TABLES: Final = re.compile(r"\s*(create|alter|drop)\b", re.IGNORECASE)
 
 
 class DuckDBSession:
@@ -47,7 +49,12 @@ class DuckDBSession:
     takes_back = True
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, dialect: DuckDBDialect, memory: MemoryLimit
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        dialect: DuckDBDialect,
+        memory: MemoryLimit,
+        *,
+        alone: bool = False,
     ) -> None:
         """Wrap a connection.
 
@@ -55,11 +62,14 @@ class DuckDBSession:
             connection: DuckDB's.
             dialect: Its dialect.
             memory: The limit of the file.
+            alone: Whether no other process can change a table while the session is open.
         """
         self._connection = connection
         self._dialect = dialect
         self._memory = memory
         self._in_transaction = False
+        self._alone = alone
+        self._described: dict[tuple[str, str], dict[str, tuple[Column, ...]]] = {}
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Run one statement."""
@@ -79,6 +89,8 @@ class DuckDBSession:
         *,
         fetch: bool = False,
     ) -> list[Row]:
+        if _CHANGES_TABLES.match(sql):
+            self._described.clear()
         while True:
             try:
                 found = connection.execute(sql, list(parameters) or None)
@@ -148,6 +160,14 @@ class DuckDBSession:
 
     def tables(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
         """Describe all tables of a schema, by name; empty if there is no such schema."""
+        place = database, schema
+        if self._in_transaction or not self._alone:
+            return self._describe(*place)
+        if place not in self._described:
+            self._described[place] = self._describe(*place)
+        return dict(self._described[place])
+
+    def _describe(self, database: str, schema: str) -> dict[str, tuple[Column, ...]]:
         names = self.rows(
             "select database_name, schema_name, table_name from duckdb_tables() "
             "where lower(database_name) = lower(?) and lower(schema_name) = lower(?) order by table_name",
@@ -156,9 +176,8 @@ class DuckDBSession:
         found: dict[str, list[Column]] = {table: [] for *_, table in names}
         for start in range(0, len(names), _DESCRIBED_AT_ONCE):
             part = names[start : start + _DESCRIBED_AT_ONCE]
-            for table, _, name, kind in self.rows(
-                f"{' union all '.join(map(self._describing, part))} order by all"
-            ):
+            described = self.rows(" union all ".join(map(self._describing, part)))
+            for table, _, name, kind in sorted(described, key=itemgetter(0, 1)):
                 found[table].append(Column(name, kind, self._dialect.kind(kind)))
         return {table: tuple(columns) for table, columns in found.items()}
 
@@ -239,7 +258,7 @@ class DuckDBWarehouse:
                 connection = taken.cursor()
                 connection.execute("set timezone = 'UTC'")
             try:
-                yield DuckDBSession(connection, self.dialect, self._memory)
+                yield DuckDBSession(connection, self.dialect, self._memory, alone=not self._target.remote)
                 failed = False
             finally:
                 connection.close()

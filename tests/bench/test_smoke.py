@@ -12,9 +12,10 @@ sys.path.append(str(Path(__file__).parents[2]))
 from benchmarks.__main__ import OURS, THEIRS, as_markdown, run_all
 
 ROWS = 6000
+pytestmark = pytest.mark.thorough
 
 
-@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.thorough)])
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
 def lines(request: pytest.FixtureRequest) -> list:
     return run_all(ROWS, repeats=1, on=request.param)
 

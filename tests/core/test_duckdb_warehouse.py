@@ -255,6 +255,33 @@ def test_tables_of_a_schema(session, path):
     assert session.tables(path.stem, "none") == {}
 
 
+def test_tables_are_described_as_they_are_after_each_change_of_the_session(session, path):
+    def names() -> list[str]:
+        return [*session.tables(path.stem, "s")]
+
+    assert names() == []
+    session.execute("create schema s")
+    session.execute("create table s.a (x integer)")
+    assert names() == ["a"]
+    names().append("of the caller's own")
+    session.execute("  alter table s.a rename to b")
+    assert names() == names() == ["b"]
+
+    def drop_and_fail() -> None:
+        with session.transaction():
+            session.execute("drop table s.b")
+            assert names() == []
+            session.execute("this is no statement")
+
+    with pytest.raises(FailedError):
+        drop_and_fail()
+    assert names() == ["b"]
+    session.execute("alter table s.b add column y date")
+    assert [c.name for c in session.tables(path.stem, "s")["b"]] == ["x", "y"]
+    session.execute("DROP TABLE s.b")
+    assert names() == []
+
+
 def test_more_tables_than_are_described_at_once(session, path):
     session.execute("create schema s")
     for i in range(120):

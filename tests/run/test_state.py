@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -34,6 +35,21 @@ def columns(project: Project, table: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.not_emulated("its catalog names types as DuckDB does")
+@pytest.mark.parametrize("place", [".", ".."], ids=["of the project", "above it"])
+def test_the_commit_of_a_git_repository_is_noted(project: Project, place: str) -> None:
+    add_companies(project, 1)
+    project.sync()
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com"]
+    where = project.directory / place
+    subprocess.run([*git, "init", "--quiet"], cwd=where, check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "one"], cwd=where, check=True)
+    head = subprocess.run(
+        [*git, "rev-parse", "HEAD"], cwd=where, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    project.sync()
+    assert project.query("select git_sha from planhat_sync.runs order by started_at") == [("",), (head,)]
+
+
 def test_the_columns_of_the_shared_tables(project: Project) -> None:
     add_companies(project, 1)
     project.sync()
