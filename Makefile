@@ -6,12 +6,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# Make the environment $(1), with the constraints $(2) and the packages $(3). uv takes a quarter of pip's time; it does
-# not read pip's settings, so pip goes on where uv is not to be had, or finds no index.
+# Make the environment $(1), with the constraints $(2) and the packages $(3). uv takes a quarter of pip's time. It does
+# not read pip's settings: pip it is where these name an index, or where uv is not to be had or fails.
 define install
 @echo "Installing into $(1) …"
 @$(PYTHON) -m venv $(1)
-@{ $(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) uv \
+@{ ! $(1)/bin/python -m pip config list | grep -q '\.index-url=' \
+    && $(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) uv \
     && $(1)/bin/uv pip install --quiet --python $(1)/bin/python -c $(2) $(3); } \
   || $(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) $(3)
 @touch $@

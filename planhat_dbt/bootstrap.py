@@ -327,10 +327,10 @@ def _check_names(overrides: Overrides, selected: set[str]) -> None:
 
 
 def _git_sha(directory: Path) -> str:
-    place = directory.resolve()
-    if "GIT_DIR" not in os.environ and not any((p / ".git").exists() for p in (place, *place.parents)):
-        return ""
     try:
+        place = directory.resolve()
+        if "GIT_DIR" not in os.environ and not any((p / ".git").exists() for p in (place, *place.parents)):
+            return ""  # without a process for it
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],  # noqa: S607
             cwd=directory,

@@ -53,6 +53,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # or DuckDB's bindings tell of leaks
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not ALL:
         terminalreporter.write_line("Of each matrix a share was run; `make unit-all` runs all of it.")

@@ -134,10 +134,9 @@ class RunLog:
         """
         tables, now = self._tables, utc_now()
         midnight = tables.moment(now.replace(hour=0, minute=0, second=0, microsecond=0))
+        today = f"finished_at >= {midnight} and finished_at <= {tables.moment(now)}"
         this = tables.dialect.literal(self._run)
-        if session.rows(
-            f"select 1 from {tables.runs} where finished_at >= {midnight} and run_id <> {this} limit 1"
-        ):
+        if session.rows(f"select 1 from {tables.runs} where {today} and run_id <> {this} limit 1"):
             return
         settled = "state not in ('sending', 'unknown') and"
         kept = (

@@ -9,7 +9,7 @@ import pytest
 from core.workbench import ALL, Bench
 from planhat_dbt.outcome import BatchOutcome, FoundIds, RowOutcome, RowStatus
 from planhat_dbt.result import Counts
-from planhat_dbt.state.journal import Journal, Window
+from planhat_dbt.state.journal import Journal, Window, utc_now
 from planhat_dbt.state.runs import RequestRow, RunLog, RunRow, SyncRow
 
 BLOCK = """
@@ -302,34 +302,48 @@ def test_the_run_log(bench):
     )
 
 
+def age(bench: Bench, session, ages: dict[str, int]) -> None:
+    """Enter runs of so many days ago, each with a request and a change."""
+    for run, days in ages.items():
+        log = RunLog(bench.tables, run)
+        log.start(session, start_row(run, utc_now() - dt.timedelta(days=days)), 1)
+        log.write_requests(session, [RequestRow("c", 1, "PUT", "/companies", 200, 1.0, "[]", "{}")])
+        session.execute(f"insert into {bench.tables.changes} (run_id, sync, key) values ('{run}', 'c', 'k')")
+
+
+def runs_in(bench: Bench, session, table: str) -> set[str]:
+    return {run for (run,) in session.rows(f"select distinct run_id from {bench.tables.name(table)}")}
+
+
 def test_old_runs_are_pruned_by_their_own_retention(bench):
     started(bench).plans()
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    ages = {"old": 100, "mid": 40, "new": 1}
     with bench.session() as session:
-        for run, days in ages.items():
-            log = RunLog(bench.tables, run)
-            log.start(session, start_row(run, now - dt.timedelta(days=days)), 1)
-            log.write_requests(session, [RequestRow("c", 1, "PUT", "/companies", 200, 1.0, "[]", "{}")])
-            session.execute(
-                f"insert into {bench.tables.changes} (run_id, sync, key) values ('{run}', 'c', 'k')"
-            )
+        age(bench, session, {"old": 100, "mid": 40, "new": 1})
         for state in ("accepted", "sending", "unknown"):
             session.execute(
                 f"insert into {bench.tables.batches} (run_id, sync, batch, state) values ('old', 'c', 1, '{state}')"
             )
-        log.prune(session, 90, 30)
-        other = RunLog(bench.tables, "other")
-        other.start(session, start_row("other", now), 1)
-        other.finish(session, "success", Counts(), 0, 0)
-        RunLog(bench.tables, "newest").prune(session, 0, 0)
-    assert {r["run_id"] for r in bench.rows("select run_id from planhat_sync.changes")} == {"mid", "new"}, (
-        "a second run of the day forgets nothing"
-    )
-    left = bench.rows("select state from planhat_sync.batches where run_id = 'old' order by state")
-    assert [r["state"] for r in left] == ["sending", "unknown"]
-    assert {r["run_id"] for r in bench.rows("select run_id from planhat_sync.requests")} == {"new"}
-    assert bench.one("select count(*) from planhat_sync.runs") == 4
+        RunLog(bench.tables, "now").prune(session, 90, 30)
+        assert runs_in(bench, session, "changes") == {"mid", "new"}
+        assert runs_in(bench, session, "requests") == {"new"}
+        assert runs_in(bench, session, "runs") == {"old", "mid", "new"}
+        states = session.rows(f"select state from {bench.tables.batches} where run_id = 'old' order by state")
+        assert states == [("sending",), ("unknown",)], "their outcome has yet to be learnt"
+
+
+@pytest.mark.parametrize(
+    "moved", ["- interval 1 day", "+ interval 3 years"], ids=["yesterday", "a wrong clock"]
+)
+def test_the_first_run_of_a_day_prunes(bench, moved):
+    started(bench).plans()
+    with bench.session() as session:
+        age(bench, session, {"old": 100, "new": 0})
+        RunLog(bench.tables, "new").finish(session, "success", Counts(), 0, 0)
+        RunLog(bench.tables, "second").prune(session, 90, 30)
+        assert runs_in(bench, session, "changes") == {"old", "new"}
+        session.execute(f"update {bench.tables.runs} set finished_at = finished_at {moved}")
+        RunLog(bench.tables, "first").prune(session, 90, 30)
+        assert runs_in(bench, session, "changes") == {"new"}
 
 
 def test_ids_of_several_answers_for_one_key_are_one_row(bench):

@@ -32,6 +32,7 @@ select 1 from {{ ref('companies') }}, range({{ var('slow', 1) }}) a, range(10000
 """
 LONG = '{"name": "Beta", "slow": 6000}'
 DAYS = {f"Acme {i}" for i in range(5)}
+pytestmark = pytest.mark.duckdb("the models are written in its SQL")
 
 
 @pytest.fixture

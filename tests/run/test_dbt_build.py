@@ -118,6 +118,7 @@ def test_a_dbt_that_fails_early_leaves_old_results_which_are_not_taken(shop: Pro
     assert shop.sandbox.log.total == 0
 
 
+@pytest.mark.duckdb("the slow model is written in its SQL")
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_dbt_and_nothing_is_sent(shop: Project, number: signal.Signals) -> None:

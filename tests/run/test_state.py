@@ -34,10 +34,10 @@ def columns(project: Project, table: str) -> list[tuple[str, str]]:
     )
 
 
-@pytest.mark.not_emulated("its catalog names types as DuckDB does")
 @pytest.mark.parametrize("place", [".", ".."], ids=["of the project", "above it"])
 def test_the_commit_of_a_git_repository_is_noted(project: Project, place: str) -> None:
     add_companies(project, 1)
+    project.env["GIT_CEILING_DIRECTORIES"] = str(project.directory.parents[1])
     project.sync()
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.com"]
     where = project.directory / place
@@ -50,6 +50,7 @@ def test_the_commit_of_a_git_repository_is_noted(project: Project, place: str) -
     assert project.query("select git_sha from planhat_sync.runs order by started_at") == [("",), (head,)]
 
 
+@pytest.mark.not_emulated("its catalog names types as DuckDB does")
 def test_the_columns_of_the_shared_tables(project: Project) -> None:
     add_companies(project, 1)
     project.sync()
