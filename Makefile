@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo      watch the example project feed a local Planhat (about a minute after the installation)"
-	@echo "make test      lint, types, import contract, tests (of each matrix a share; nine to eleven minutes)"
+	@echo "make test      lint, types, import contract, tests (of each matrix a share; seven to nine minutes)"
 	@echo "make test-all  the same with all of each matrix, on all other warehouses, and with every version of dbt"
 	@echo "make bench     measure it beside hand-made scripts (about twenty minutes)"
 	@echo "make crash-matrix  kill a sync at every point; make fault-matrix  every fault at every call"

@@ -148,7 +148,7 @@ class _Selection:
                 raise UsageError(f"{selector!r} is no selector.", hint=f"Use {_METHODS}.")
 
     def _refuse(self, selector: str) -> None:
-        if "/" in selector or selector.endswith((".sql", ".csv", ".py")):
+        if ":" not in selector and ("/" in selector or selector.endswith((".sql", ".csv", ".py"))):
             raise UsageError(
                 f"No sync matches {selector!r}.",
                 hint=f"Write `path:` before a file or folder: --select path:{selector}",

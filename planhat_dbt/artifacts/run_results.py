@@ -97,4 +97,6 @@ def _result(raw: dict[str, Any]) -> NodeResult | None:
         status=text(raw.get("status")),
         message=text(raw.get("message")) or None,
         failures=failures if isinstance(failures, int) else None,
+        relation_name=text(raw.get("relation_name")),
+        test_sql=text(raw.get("compiled_code")) if unique_id.startswith("test.") else "",
     )

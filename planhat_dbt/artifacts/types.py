@@ -127,6 +127,10 @@ class NodeResult:
     """As dbt says it: success, error, skipped, pass, fail, warn, …"""
     message: str | None
     failures: int | None
+    relation_name: str = ""
+    """The table or view that was built, as the manifest spells it; empty: not told."""
+    test_sql: str = ""
+    """Of a test: what was run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,12 @@ def resolve(sync: str, keys: tuple[str, ...], *, resend: bool, discard: bool, **
         if len(context.syncs) != 1:
             raise UsageError(f"{sync!r} names {len(context.syncs)} syncs.", hint="Name one sync.")
         rows = Run(context, progress, "resolve").resolve(decision, keys)
+    if not rows and keys:
+        named = "this key" if len(keys) == 1 else "these keys"
+        raise UsageError(
+            f"{sync} has no row of unknown outcome with {named}: nothing was decided.",
+            hint=f"See the keys of those it has: planhat-dbt failures -s {sync} --keys 1000",
+        )
     if not rows:
         click.echo(f"{sync} has no rows of unknown outcome.")
     elif resend:

@@ -18,7 +18,14 @@ from planhat_dbt.compare.numbering import (
     DELETE_BATCHES_FROM,
     INDEXED,
 )
-from planhat_dbt.compare.searches import Search, in_need_of_lookup, people_searches, record_searches
+from planhat_dbt.compare.searches import (
+    Search,
+    in_need_of_lookup,
+    moving_keys,
+    people_searches,
+    record_searches,
+    removal_search,
+)
 from planhat_dbt.compare.settle import settled_plan
 from planhat_dbt.compare.shared_records import find_shared, plan_apart
 from planhat_dbt.compare.statement import (
@@ -43,8 +50,10 @@ __all__ = [
     "find_suspects",
     "former_searches",
     "in_need_of_lookup",
+    "moving_keys",
     "people_searches",
     "plan_apart",
     "record_searches",
+    "removal_search",
     "settled_plan",
 ]

@@ -107,6 +107,28 @@ def record_searches(tables: StateTables, comparison: Comparison) -> list[Search]
     return [company_search(tables, plan, reference, in_need_by_present_key(comparison)), records]
 
 
+def moving_keys(comparison: Comparison) -> bool:
+    """Whether a change of one row may give another row's record its key, with no answer to tell of it.
+
+    Answers name records by `externalId` and `sourceId` (planhat-api §5.1): under an e-mail, no row learns its id.
+    """
+    sync = comparison.bound.sync
+    others = {field.mapping.target for field in comparison.bound.fields} & {"externalId", "sourceId"}
+    return sync.match is not None and sync.match.field == "email" and bool(others)
+
+
+def removal_search(tables: StateTables, comparison: Comparison) -> Search:
+    """The records of planned removals, by the keys by which they were found before."""
+    sync = comparison.bound.sync
+    key_field = sync.match.field if sync.match else ""
+    known = f"{known_records(tables, sync.object.name, key_field)} and l.key = p._key"
+    wanted = (
+        f"select distinct p._key as key, cast(null as {tables.dialect.text}) as company_id "
+        f"from {tables.plan(sync.name)} p where p._operation in ('clear', 'delete') and not exists ({known})"
+    )
+    return Search(sync.object, key_field, wanted)
+
+
 def people_searches(tables: StateTables, comparison: Comparison) -> list[Search]:
     """The people that look-up fields name."""
     return [_people(tables, comparison, field, lookup) for _, field, lookup in lookup_fields(comparison)]

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from planhat_dbt.artifacts import Manifest, RunResults, Written
+    from planhat_dbt.artifacts.types import Test
     from planhat_dbt.gate.testing import TestsByNode
 
 _KINDS: Final = ("model.", "seed.", "snapshot.", "test.", "unit_test.")
 """Results that the manifest must know; hooks and inline queries are in none."""
+_QUOTES: Final = str.maketrans("", "", '"`')
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,13 @@ def open_gate(
             f"this run is for target {target}",
             hint=f"Run `dbt build --target {target}`, then this again; or give each target a --target-path of its own.",
         )
+    if moved := _moved(results, manifest):
+        return Gate(
+            results,
+            refusal=moved,
+            hint="Run `dbt parse` with the --target, --vars and environment of the last build, or `dbt build` anew; "
+            "then this again.",
+        )
     if _foreign(results, manifest):
         return Gate(
             results,
@@ -99,6 +108,43 @@ def is_older(results: RunResults, manifest: Manifest) -> bool:
         return False
     at, parsed = results.generated_at, manifest.generated_at
     return at is not None and parsed is not None and at < parsed
+
+
+def _moved(results: RunResults, manifest: Manifest) -> str:
+    """Say if a later command, as `dbt parse` for another target, wrote a manifest of other tables; empty: none did."""
+    if results.invocation_id and results.invocation_id == manifest.invocation_id:
+        return ""
+    for unique_id, result in results.results.items():
+        node = manifest.nodes.get(unique_id)
+        if not (node and result.relation_name and node.relation_name):
+            continue
+        if _unquoted(node.relation_name) != _unquoted(result.relation_name):
+            return (
+                f"dbt built {result.relation_name}, and a later dbt command has written a manifest.json that names "
+                f"{node.relation_name} in its place: it was run for another target, or with other variables"
+            )
+    tested = [
+        (names, _unquoted(ran.test_sql))
+        for test in manifest.tests
+        if (ran := results.results.get(test.unique_id)) is not None
+        and ran.test_sql
+        and (names := _relations(test, manifest))
+    ]
+    if tested and not any(_unquoted(name) in sql for names, sql in tested for name in names):
+        return (
+            f"what dbt tested was not {tested[0][0][0]}, which a later dbt command has written into manifest.json: it "
+            "was run for another target, or with other variables"
+        )
+    return ""
+
+
+def _unquoted(sql: str) -> str:
+    return sql.translate(_QUOTES).casefold()
+
+
+def _relations(test: Test, manifest: Manifest) -> list[str]:
+    read = [manifest.nodes[node] for node in test.depends_on if node in manifest.nodes]
+    return [node.relation_name for node in read if node.relation_name]
 
 
 def _foreign(results: RunResults, manifest: Manifest) -> bool:

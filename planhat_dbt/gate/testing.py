@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from planhat_dbt.declaration.types import Tests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from planhat_dbt.artifacts import Manifest, RunResults
     from planhat_dbt.artifacts.types import Test
@@ -29,14 +29,14 @@ def tests_by_node(manifest: Manifest) -> TestsByNode:
     return dict(found)
 
 
-def failed_tests(sync: Sync, by_node: TestsByNode, results: RunResults) -> str:
+def failed_tests(sync: Sync, manifest: Manifest, by_node: TestsByNode, results: RunResults) -> str:
     """Which tests did not pass; empty: none is known."""
     if sync.tests is Tests.IGNORE:
         return ""
     bad = _FAILED | {"warn"} if sync.tests is Tests.WARN else _FAILED
     failed = [
         f"{test.name} ({result.status})"
-        for test in _watched(sync, by_node)
+        for test in _watched(sync, manifest, by_node)
         if (result := results.results.get(test.unique_id)) is not None and result.status in bad
     ]
     return f"dbt tests did not pass: {_few(failed)}" if failed else ""
@@ -52,20 +52,34 @@ def missing_tests(
     if sync.tests is Tests.IGNORE:
         return ""
     if results.retried:
-        return _not_retried(sync, by_node, results)
+        return _not_retried(sync, manifest, by_node, results)
     if _may_leave_out(manifest, results):
         return ""
-    absent = [t.name for t in _watched(sync, by_node) if _is_absent(t, results)]
+    absent = [t.name for t in _watched(sync, manifest, by_node) if _is_absent(t, results)]
     why = "they are newer, or it was interrupted" if older else "it was interrupted"
     return f"the last dbt {results.command} did not run {_few(absent)}: {why}" if absent else ""
 
 
-def _not_retried(sync: Sync, by_node: TestsByNode, results: RunResults) -> str:
+def _not_retried(sync: Sync, manifest: Manifest, by_node: TestsByNode, results: RunResults) -> str:
     """Of tests that warned, `dbt retry` runs none again, and its results do not mention them."""
-    absent = [t.name for t in _watched(sync, by_node) if t.unique_id not in results.results]
+    absent = [t.name for t in _watched(sync, manifest, by_node) if t.unique_id not in results.results]
     if sync.tests is not Tests.WARN or not absent:
         return ""
     return f"`dbt retry` did not run {_few(absent)} again, which may have warned (tests: warn)"
+
+
+def was_tested(sync: Sync, manifest: Manifest, by_node: TestsByNode, results: RunResults) -> bool | None:
+    """Whether results that do not tell of a model show that it was tested; None: it has no tests.
+
+    Where dbt was asked for other models, a test that reads this one and others, too, speaks for the others; and a model
+    without tests of its own stands or falls with those of what it selects from.
+    """
+    own = by_node.get(sync.model.unique_id, ())
+    if not results.selected:
+        return any(test.unique_id in results.results for test in own) if own else None
+    tests = [*own] or [*_watched(sync, manifest, by_node)]
+    alone = [test for test in tests if len({d for d in test.depends_on if not d.startswith("source.")}) == 1]
+    return any(test.unique_id in results.results for test in alone or tests) if tests else None
 
 
 def left_untested(manifest: Manifest, results: RunResults) -> str:
@@ -105,9 +119,23 @@ def _is_data_test(test: Test) -> bool:
     return test.unique_id.startswith("test.")
 
 
-def _watched(sync: Sync, by_node: TestsByNode) -> Iterable[Test]:
-    nodes = (sync.model.unique_id, *sync.model.depends_on)
-    return {t.unique_id: t for n in nodes if not n.startswith("source.") for t in by_node.get(n, ())}.values()
+def _watched(sync: Sync, manifest: Manifest, by_node: TestsByNode) -> Iterable[Test]:
+    nodes = (sync.model.unique_id, *_selected_from(sync.model.depends_on, manifest))
+    return {t.unique_id: t for n in nodes for t in by_node.get(n, ())}.values()
+
+
+def _selected_from(parents: Iterable[str], manifest: Manifest) -> Iterator[str]:
+    """The nodes that a model selects from; an ephemeral one is a part of its SQL, and hands on what it reads itself."""
+    seen, left = set[str](), [*parents]
+    while left:
+        unique_id = left.pop()
+        if unique_id in seen or unique_id.startswith("source."):
+            continue
+        seen.add(unique_id)
+        yield unique_id
+        node = manifest.nodes.get(unique_id)
+        if node is not None and node.materialized == "ephemeral":
+            left += node.depends_on
 
 
 def _subjects(test: Test) -> tuple[str, ...]:

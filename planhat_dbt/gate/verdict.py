@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.declaration.types import Tests
-from planhat_dbt.gate.testing import failed_tests, missing_tests
+from planhat_dbt.gate.testing import failed_tests, missing_tests, was_tested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,7 @@ def _failed(sync: Sync, manifest: Manifest, results: RunResults, gate: Gate) -> 
     if own is not None and own.status not in _BUILT:
         command = results.command or "run"
         return Closed(f"{_named(sync)} ended with status {own.status!r} in the last dbt {command}")
-    failed = failed_tests(sync, gate.tests, results)
+    failed = failed_tests(sync, manifest, gate.tests, results)
     failed = failed or missing_tests(sync, manifest, gate.tests, results, older=gate.older)
     return Closed(failed) if failed else None
 
@@ -106,8 +106,7 @@ def _failed(sync: Sync, manifest: Manifest, results: RunResults, gate: Gate) -> 
 def _not_built(sync: Sync, manifest: Manifest, results: RunResults, gate: Gate) -> Closed | None:
     if sync.model.unique_id in results.results:
         return None
-    tests = gate.tests.get(sync.model.unique_id, ())
-    tested = any(test.unique_id in results.results for test in tests)
+    tested = was_tested(sync, manifest, gate.tests, results)
     command, kind = results.command or "run", _kind(sync.model.unique_id)
     if results.retried:
         # A retry tells of what had failed; a model whose test it ran again had been built before.
@@ -117,7 +116,7 @@ def _not_built(sync: Sync, manifest: Manifest, results: RunResults, gate: Gate) 
             else Closed(f"not built now: `dbt retry` had nothing to do for {sync.model.name}", not_due=True)
         )
     if command == _TESTED_ONLY:
-        if tested or not tests or sync.tests is Tests.IGNORE:
+        if tested is not False or sync.tests is Tests.IGNORE:
             return None
         return Closed(f"{_named(sync)} was not tested by the last dbt test", not_due=results.selected)
     if command == "run" and kind != "model":

@@ -110,15 +110,22 @@ def deliver_removals(desk: Desk, compared: Compared, listener: Listener) -> Deli
     return _Deliverer(desk, compared, listener, breaker).run(removal_phases(desk, compared, breaker))
 
 
-def leave_taken_over(desk: Desk, compared: Compared) -> dict[Operation, int]:
+def leave_taken_over(desk: Desk, compared: Compared, *, looked_up: bool) -> dict[Operation, int]:
     """Take removals out of the plan whose records other rows have by now; their batches stay, with fewer rows or none.
+
+    Args:
+        desk: What the run shares.
+        compared: The sync.
+        looked_up: Whether the removals' records were looked up again after the changes (`look_again`).
 
     Returns:
         Operation → rows.
     """
     sync, tables = compared.sync.name, desk.tables
     with desk.context.warehouse.open() as session:
-        found = takeovers.find_taken_over(session, tables, sync)
+        match = compared.sync.match
+        place = (compared.sync.object.name, match.field) if looked_up and match else None
+        found = takeovers.find_taken_over(session, tables, sync, place)
         if found:
             leave = partial(takeovers.leave_taken_over, session, tables, desk.journal, sync)
             desk.lease.write(session, leave)

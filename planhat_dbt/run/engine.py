@@ -49,7 +49,7 @@ from planhat_dbt.run.deliver_step import (
 from planhat_dbt.run.desk import Desk
 from planhat_dbt.run.heartbeat import Heartbeat
 from planhat_dbt.run.ledger import Entry
-from planhat_dbt.run.lookup_step import look_up, wants_lookups
+from planhat_dbt.run.lookup_step import look_again, look_up, wants_lookups
 from planhat_dbt.run.read_back_step import read_back
 from planhat_dbt.run.recovery_step import enter_kept, enter_left
 from planhat_dbt.run.seal_step import check_rows, check_seal, forget_seal, seal_plans
@@ -407,12 +407,19 @@ class Run:
 
     def _get_ready(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
         """Ask Planhat what a plan needs; what stops this stops the sync, or the run if Planhat cannot be asked."""
-        started = time.monotonic()
-        try:
+
+        def ask() -> None:
             self._read_back(desk, entry)
             self._look_up(desk, entry)
             if entry.status is None and entry.compared and wants_types(entry.compared):
                 entry.compared = with_types(desk, entry.compared, self._listener)
+
+        return self._ask(entry, ask)
+
+    def _ask(self, entry: Entry, ask: Callable[[], None]) -> PlanhatDbtError | None:
+        started = time.monotonic()
+        try:
+            ask()
         except StoppedError as error:
             entry.status, entry.reason = Status.INTERRUPTED, error.message
             return error
@@ -454,9 +461,19 @@ class Run:
 
     def _removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
         assert entry.compared is not None  # noqa: S101 - `removals_left` looked
-        plan = entry.compared.plan
+        compared, plan = entry.compared, entry.compared.plan
+        looked_up = False
+
+        def ask() -> None:
+            nonlocal looked_up
+            looked_up = look_again(desk, compared)
+
+        stopped_by = self._ask(entry, ask)
         entry.removals_begun = True
-        taken_over = leave_taken_over(desk, entry.compared)
+        if entry.status is not None:
+            self._leave_removals(desk, entry)
+            return stopped_by
+        taken_over = leave_taken_over(desk, compared, looked_up=looked_up)
         onward = Onward(self._listener, plan.changes, sum(taken_over.values()))
         stopped_by = self._take_in(entry, deliver_removals, desk, onward)
         if taken_over:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.compare import (
     former_searches,
+    moving_keys,
     people_searches,
     record_searches,
+    removal_search,
     settled_plan,
 )
 from planhat_dbt.declaration.manner import Creates, manner_of
@@ -53,6 +55,24 @@ def look_up(desk: Desk, compared: Compared) -> Compared:
         FailedError: Planhat refused a look-up, or the warehouse a statement.
     """
     return _LookUp(desk, compared).run()
+
+
+def look_again(desk: Desk, compared: Compared) -> bool:
+    """Look the records of removals up once more, if what was sent since may have given them other keys.
+
+    Returns:
+        Whether `lookups` now tells which records still have the keys of the removals.
+
+    Raises:
+        CallError: A look-up failed; no removal was sent.
+        FailedError: Planhat refused a look-up, or the warehouse a statement.
+    """
+    if not compared.plan.changes or not moving_keys(compared.comparison):
+        return False
+    finder = Finder(desk)
+    finder.begin(compared.sync.name)
+    finder.search(removal_search(desk.tables, compared.comparison))
+    return True
 
 
 class _LookUp:

@@ -22,8 +22,17 @@ _TAKEN: Final = "planhat_taken"
 _MESSAGE: Final = "another row of the sync has its record by now"
 
 
-def find_taken_over(session: Session, tables: StateTables, sync: str) -> dict[Operation, int]:
+def find_taken_over(
+    session: Session, tables: StateTables, sync: str, looked_up: tuple[str, str] | None = None
+) -> dict[Operation, int]:
     """Find planned removals whose record another row has that stays, for `leave_taken_over`.
+
+    Args:
+        session: An open session.
+        tables: The state tables.
+        sync: The sync.
+        looked_up: Object and key field, if `lookups` tells which records have the removals' keys now: a record that
+            has its key no more is another row's.
 
     Returns:
         Operation → rows.
@@ -34,12 +43,22 @@ def find_taken_over(session: Session, tables: StateTables, sync: str) -> dict[Op
         f"select s._planhat_id from {snapshot} s where s.{HAS_VALUES} and s._planhat_id in (select r._planhat_id "
         f"{removals} and r._planhat_id is not null) and s._key not in (select r._key {removals})"
     )
+    moved = f" or r._row not in ({_still_there(tables, plan, *looked_up)})" if looked_up else ""
     session.scratch(
         _TAKEN,
-        f"select r._row, r._key, r._operation, r._planhat_id, r._batch {removals} and r._planhat_id in ({theirs})",
+        f"select r._row, r._key, r._operation, r._planhat_id, r._batch {removals} "
+        f"and (r._planhat_id in ({theirs}){moved})",
     )
     counted = session.rows(f"select _operation, count(*) from {_TAKEN} group by _operation")
     return {Operation(operation): int(rows) for operation, rows in counted}
+
+
+def _still_there(tables: StateTables, plan: str, obj: str, key_field: str) -> str:
+    literal = tables.dialect.literal
+    return (
+        f"select p._row from {plan} p join {tables.lookups} f on lower(f.key) = lower(p._key) "
+        f"and f.planhat_id = p._planhat_id where f.object = {literal(obj)} and f.key_field = {literal(key_field)}"
+    )
 
 
 def leave_taken_over(session: Session, tables: StateTables, journal: Journal, sync: str) -> None:

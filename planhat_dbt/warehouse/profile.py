@@ -131,8 +131,8 @@ def read_target(
         raise UsageError(
             f"Profile {profile!r} in {file} has no `outputs`.", hint="Check it with `dbt debug`."
         )
-    default = str(dbt_variable(environ, "TARGET") or entry.get("target") or "default")
-    name = target or default
+    default = str(entry.get("target") or "default")
+    name = target or dbt_variable(environ, "TARGET") or default
     if name not in outputs:
         known = ", ".join(sorted(outputs)) or "none"
         raise UsageError(

@@ -383,6 +383,82 @@ def test_after_dbt_test_a_model_without_tests_goes(sync, manifest):
     assert gated(sync(), untested, found) == ""
 
 
+SHARED = ("own", "parent", "shared")
+
+
+@pytest.mark.parametrize(
+    "how", [{"command": "test"}, {"command": "run", "retried": True}], ids=["test", "retry"]
+)
+@pytest.mark.parametrize(
+    ("ran", "selected", "open_"),
+    [
+        (("shared",), True, False),
+        (("own",), True, True),
+        (SHARED, True, True),
+        (SHARED, False, True),
+    ],
+)
+def test_a_test_of_several_models_speaks_for_those_that_dbt_was_asked_for(
+    sync, manifest, how, ran, selected, open_
+):
+    """`dbt test --select users` runs a singular test that reads `users` and this model, and not this model's own."""
+    shared = a_test("shared", None, OWN, "model.shop.users")
+    known = replace(manifest, tests=(*(t for t in TESTS if t.name in SHARED), shared))
+    none = {OWN: "", UP: "", **{t.unique_id: "" for t in TESTS}}
+    found = results(statuses=none | {f"test.shop.{name}": "pass" for name in ran}, selected=selected, **how)
+    closed = check_gate(sync(), known, open_gate(known, found))
+    assert (closed is None) == open_
+    assert closed is None or closed.not_due
+
+
+@pytest.mark.parametrize(
+    ("ran", "selected", "open_"), [(True, True, True), (False, True, False), (False, False, True)]
+)
+def test_a_model_without_tests_was_tested_with_what_it_selects_from(sync, manifest, ran, selected, open_):
+    known = replace(manifest, tests=tuple(t for t in TESTS if t.name in ("parent", "unrelated")))
+    none = {OWN: "", UP: "", **{t.unique_id: "" for t in TESTS}}
+    tested = {"test.shop.unrelated": "pass", "test.shop.parent": "pass" if ran or not selected else ""}
+    found = results("test", none | tested, selected=selected)
+    assert (gated(sync(), known, found) == "") == open_
+
+
+@pytest.mark.parametrize("status", ["pass", "fail"])
+def test_tests_are_looked_for_behind_ephemeral_models(sync, manifest, status):
+    through, far = "model.shop.through", "model.shop.far"
+    nodes = (
+        a_node(OWN, UP), a_node(UP, through, materialized="ephemeral"),
+        a_node(through, far, materialized="ephemeral"), a_node(far, "model.shop.farther"), a_node("model.shop.farther"),
+    )  # fmt: skip
+    tests = (a_test("far", far, far), a_test("farther", "model.shop.farther", "model.shop.farther"))
+    known = replace(manifest, nodes={n.unique_id: n for n in nodes}, tests=tests)
+    found = results(statuses={"test.shop.far": status, "test.shop.farther": "fail"})
+    assert gated(sync(), known, found) == ("" if status == "pass" else "dbt tests did not pass: far (fail)")
+
+
+DEV = '"d"."dev"."c"'
+
+
+@pytest.mark.parametrize(
+    ("command", "built", "sql", "refused"),
+    [
+        ("build", DEV, "", False),
+        ("build", '"d"."prod"."c"', "", True),
+        ("test", "", f"select * from (select * from {DEV} where 1 = 1) t", False),
+        ("test", "", 'select * from (select * from "d"."prod"."c" where 1 = 1) t', True),
+        ("test", "", "", False),
+    ],
+)
+def test_a_manifest_of_other_tables_than_dbt_built_is_refused(manifest, command, built, sql, refused):
+    """`dbt build --target prod`, `dbt ls`: the manifest now names the tables of the default target."""
+    manifest = replace(manifest, nodes={OWN: replace(a_node(OWN), relation_name=DEV)})
+    found = {OWN: NodeResult(OWN, "success", None, None, relation_name=built)} if built else {}
+    own = "test.shop.own"
+    found[own] = NodeResult(own, "pass", None, None, test_sql=sql)
+    assert bool(open_gate(manifest, replace(older(command), results=found)).refusal) == refused
+    same = replace(older(command), results=found, invocation_id="inv")
+    assert not open_gate(manifest, same).refusal
+
+
 @pytest.mark.parametrize(
     ("more", "not_due"), [({}, False), ({"selected": True}, True), ({"retried": True}, True)]
 )

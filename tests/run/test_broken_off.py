@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+import yaml
 from harness import Project
 from harness.dbt import needs, run_dbt
 
@@ -163,3 +164,26 @@ def test_what_a_program_reads_is_not_mixed_with_what_dbt_says(shop: Project) -> 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["totals"]["inserted"] == 5
     assert "START sql table model" in done.stderr
+
+
+@pytest.mark.parametrize("built", [("build",), ("run", "test")], ids=["build", "run, test"])
+def test_a_manifest_that_was_written_for_another_target_is_refused(
+    shop: Project, built: tuple[str, ...]
+) -> None:
+    """`dbt parse` without `--target` names the default target's tables; what dbt built and tested are others."""
+    path = shop.directory / "profiles.yml"
+    profiles = yaml.safe_load(path.read_text(encoding="utf-8"))
+    outputs = profiles["shop"]["outputs"]
+    outputs["prod"] = {**outputs["dev"], "schema": "prod"}
+    path.write_text(yaml.safe_dump(profiles), encoding="utf-8")
+    dbt(shop, "build", "--vars", '{"name": "Untested"}')
+    for command in built:
+        dbt(shop, command, "--target", "prod")
+    dbt(shop, "parse")
+    outcome = shop.sync(code=3)
+    assert "a later dbt command" in outcome.told
+    assert "--target" in outcome.told
+    assert names(shop) == set()
+    dbt(shop, "parse", "--target", "prod")
+    shop.sync()
+    assert names(shop) == DAYS

@@ -132,6 +132,10 @@ def test_upserts_in_doubt_need_no_decision(project: Project) -> None:
     project.sync(code=1, max_tries=1)
     assert "Each sync compares and sends it again" in project.cli("failures").out
     assert "no rows of unknown outcome" in project.cli("resolve", "companies", "--discard").out
+    mistyped = project.cli("resolve", "companies", "--discard", "--key", "nope")
+    assert mistyped.code == 2
+    assert "no row of unknown outcome with this key" in mistyped.err
+    assert "planhat-dbt failures -s companies" in mistyped.err
     project.sandbox.faults.clear()
     assert project.sync().counts("companies") == {"inserted": 3}
     assert mirrors(project)

@@ -119,6 +119,20 @@ def test_what_dbt_built_with_other_profiles_is_what_is_read(
     assert [r["name"] for r in project.sandbox.tenant.records("companies")] == ["Acme 1"]
 
 
+def test_a_variable_that_was_not_set_for_dbt_is_no_target_of_its(project: Project) -> None:
+    """dbt notes the target that DBT_TARGET named: where it notes none, it ran for the one of `profiles.yml`."""
+    add_companies(project, 1)
+    path = project.directory / "profiles.yml"
+    profiles = yaml.safe_load(path.read_text(encoding="utf-8"))
+    outputs = profiles["shop"]["outputs"]
+    outputs["prod"] = dict(outputs["dev"])
+    path.write_text(yaml.safe_dump(profiles), encoding="utf-8")
+    outcome = project.sync(code=3, env={"DBT_TARGET": "prod"})
+    assert "dbt was last run for target dev" in outcome.told
+    project.build(target="prod")
+    assert project.sync(env={"DBT_TARGET": "prod"}).document["metadata"]["target"] == "prod"
+
+
 KEYS: dict[str, tuple[dict[str, Any], str]] = {
     "config_options is a text": ({"config_options": "x"}, "config_options"),
     "config_options is unknown": ({"config_options": {"no_such_option": 1}}, "no_such_option"),

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from harness import Outcome, Project, Row
 
+from planhat_dbt.sandbox import Fault, FaultKind
+
 COLUMNS = {"id": "varchar", "name": "varchar", "crm": "varchar"}
 COMPANIES: Row = {
     "object": "company",
@@ -133,3 +135,57 @@ def test_progress_ends_with_all_rows(project: Project) -> None:
     project.replace("companies", [("a-2", "Acme", "crm-7")])
     project.build()
     assert project.sync().err.splitlines()[-1] == "companies: 2 of 2 rows"
+
+
+PEOPLE: Row = {
+    "object": "enduser",
+    "match": {"email": "mail"},
+    "fields": {"companyId": "account", "firstName": "name"},
+    "max_removals": "100%",
+}
+PEOPLE_COLUMNS = {"mail": "varchar", "account": "varchar", "name": "varchar", "crm": "varchar"}
+
+
+def people(project: Project, key: str, on_removed: str) -> list[tuple[str, str, str, str]]:
+    """Ten people, sent; the rows."""
+    (company_id,) = project.sandbox.tenant.seed("companies", [{"name": "Acme", "externalId": "c-1"}])
+    rows = [(f"p{i}@x.io", company_id, f"Person {i}", f"crm-{i}") for i in range(10)]
+    block = {**PEOPLE, "on_removed": on_removed, "fields": {**PEOPLE["fields"], key: "crm"}}
+    project.model("people", block, PEOPLE_COLUMNS, rows)
+    project.sync()
+    return rows
+
+
+def persons(project: Project) -> dict[str, Any]:
+    return {r["email"]: r.get("firstName") for r in project.sandbox.tenant.records("endusers")}
+
+
+@pytest.mark.parametrize("key", ["sourceId", "externalId"])
+@pytest.mark.parametrize("on_removed", REMOVED)
+def test_a_person_whose_email_changes_is_not_removed(project: Project, key: str, on_removed: str) -> None:
+    """Answers name no e-mail: that the removal's record is the new row's is seen by a second look-up alone."""
+    rows = people(project, key, on_removed)
+    moved = [(f"new-{mail}", *rest) for mail, *rest in rows[:2]]
+    project.replace("people", [*moved, *rows[3:]])
+    project.build()
+    outcome = project.sync()
+    assert noted(outcome) == {"taken_over": 2}
+    assert outcome.counts("people")["deleted" if on_removed == "delete" else "cleared"] == 1
+    expected: dict[str, Any] = {mail: name for mail, _, name, _ in (*moved, *rows[3:])}
+    assert persons(project) == expected | ({} if on_removed == "delete" else {"p2@x.io": None})
+    project.quiet()
+
+
+def test_where_people_cannot_be_looked_up_again_none_is_removed(project: Project) -> None:
+    rows = people(project, "sourceId", "delete")
+    project.replace("people", [("new@x.io", *rows[0][1:]), *rows[2:]])
+    project.build()
+    project.sandbox.faults.add(Fault(kind=FaultKind.STATUS, status=500, method="GET", skip=2, count=None))
+    outcome = project.sync(code=1)
+    assert outcome.counts("people") == {"inserted": 1, "held": 2}
+    assert "DELETE" not in {call.method for call in outcome.calls}
+    project.sandbox.faults.clear()
+    assert [call.method for call in project.sync().calls].count("DELETE") == 1
+    assert persons(project) == {"new@x.io": "Person 0"} | {mail: name for mail, _, name, _ in rows[2:]}
+    assert project.failures() == {}
+    project.quiet()
