@@ -121,7 +121,8 @@ def _moved(results: RunResults, manifest: Manifest) -> str:
         if _unquoted(node.relation_name) != _unquoted(result.relation_name):
             return (
                 f"dbt built {result.relation_name}, and a later dbt command has written a manifest.json that names "
-                f"{node.relation_name} in its place: it was run for another target, or with other variables"
+                f"{node.relation_name} in its place: it was run for another target or with other variables, or the "
+                f"{node.resource_type} was given another place since"
             )
     tested = [
         (names, _unquoted(ran.test_sql))
@@ -133,7 +134,7 @@ def _moved(results: RunResults, manifest: Manifest) -> str:
     if tested and not any(_unquoted(name) in sql for names, sql in tested for name in names):
         return (
             f"what dbt tested was not {tested[0][0][0]}, which a later dbt command has written into manifest.json: it "
-            "was run for another target, or with other variables"
+            "was run for another target or with other variables"
         )
     return ""
 

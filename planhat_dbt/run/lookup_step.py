@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from planhat_dbt.warehouse.port import Session
 
 _SECOND_LOOK: Final = 1.0
-"""Seconds until a key in doubt is looked up once more (planhat-api §13 no. 32)."""
+"""Seconds until a key in doubt is looked up once more: reads may lag behind writes (planhat-api §13 no. 32)."""
 _SETTLED: Final = "planhat_settled"
 
 
@@ -69,6 +69,7 @@ def look_again(desk: Desk, compared: Compared) -> bool:
     """
     if not compared.plan.changes or not moving_keys(compared.comparison):
         return False
+    desk.pause(_SECOND_LOOK)
     finder = Finder(desk)
     finder.begin(compared.sync.name)
     finder.search(removal_search(desk.tables, compared.comparison))
