@@ -19,6 +19,7 @@ def missing_columns(sync: Sync, table_columns: Collection[str]) -> tuple[Fault, 
     Names are compared without regard to case, as warehouses compare unquoted ones.
     """
     there = {name.casefold() for name in table_columns}
+    build = "dbt build --full-refresh" if sync.model.is_incremental else "dbt build"
     return tuple(
         Fault(
             model=sync.model.name,
@@ -26,7 +27,7 @@ def missing_columns(sync: Sync, table_columns: Collection[str]) -> tuple[Fault, 
             path=f"config.meta.planhat.{path}",
             message=f"sync `{sync.name}`: the built table {sync.model.relation.rendered} has no column "
             f"`{column}`.{did_you_mean(column, table_columns)} If the model has it, the table is older than the "
-            f"model: run `dbt build --select {sync.model.name}`.",
+            f"model: run `{build} --select {sync.model.name}`.",
         )
         for path, column in _columns_read(sync)
         if column.casefold() not in there

@@ -104,6 +104,7 @@ def _model(node: Node, project: str) -> Model:
         fqn=node.fqn,
         depends_on=node.depends_on,
         is_table=node.is_table,
+        is_incremental=node.materialized == "incremental",
     )
 
 

@@ -163,6 +163,8 @@ class Model:
     depends_on: tuple[str, ...] = ()
     is_table: bool = False
     """Whether its rows lie in a table; else (a view, a file) they may be others each time they are read."""
+    is_incremental: bool = False
+    """Whether a build leaves the table's columns as they are, unless it is a full refresh."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,18 @@ def test_missing_columns_are_told_with_the_nearest_name(tmp_path):
     assert "no column `teir`. Did you mean `tier`?" in faults[2].message
 
 
+@pytest.mark.parametrize(
+    ("materialized", "build"), [("table", "dbt build"), ("incremental", "dbt build --full-refresh")]
+)
+def test_a_table_that_lacks_a_column_is_built_anew(tmp_path, materialized, build):
+    block = {"object": "company", "match": {"externalId": "i"}, "fields": {"name": "n"}}
+    config = {"materialized": materialized, "meta": {"planhat": block}}
+    path = write_manifest(tmp_path, node("m", config=config))
+    (sync,) = read_declarations(read_manifest(path), ProjectSettings()).syncs
+    (fault,) = missing_columns(sync, ["i"])
+    assert f"run `{build} --select m`." in fault.message
+
+
 def test_the_key_column_of_an_event_is_looked_for_too(tmp_path):
     text = "m: {object: metric, key: id, fields: {dimensionId: d, externalId: e, value: v}}"
     (sync,) = declare(tmp_path, text).syncs
