@@ -21,7 +21,7 @@ from planhat_dbt.compare.numbering import (
 from planhat_dbt.compare.searches import (
     Search,
     in_need_of_lookup,
-    moving_keys,
+    keys_may_move,
     people_searches,
     record_searches,
     removal_search,
@@ -50,7 +50,7 @@ __all__ = [
     "find_suspects",
     "former_searches",
     "in_need_of_lookup",
-    "moving_keys",
+    "keys_may_move",
     "people_searches",
     "plan_apart",
     "record_searches",

@@ -100,14 +100,15 @@ def record_searches(tables: StateTables, comparison: Comparison) -> list[Search]
     if comparison.bound.sync.match is None:
         return []
     reference = company_reference(tables, comparison)
-    records = _records(tables, comparison, reference)
+    in_need = in_need_by_present_key(comparison)
+    records = _records(tables, comparison, reference, in_need)
     if not reference:
         return [records]
     plan = f"{tables.plan(comparison.bound.name)} p"
-    return [company_search(tables, plan, reference, in_need_by_present_key(comparison)), records]
+    return [company_search(tables, plan, reference, in_need), records]
 
 
-def moving_keys(comparison: Comparison) -> bool:
+def keys_may_move(comparison: Comparison) -> bool:
     """Whether a change of one row may give another row's record its key, with no answer to tell of it.
 
     Answers name records by `externalId` and `sourceId` (planhat-api §5.1): under an e-mail, no row learns its id.
@@ -118,15 +119,8 @@ def moving_keys(comparison: Comparison) -> bool:
 
 
 def removal_search(tables: StateTables, comparison: Comparison) -> Search:
-    """The records of planned removals, by the keys by which they were found before."""
-    sync = comparison.bound.sync
-    key_field = sync.match.field if sync.match else ""
-    known = f"{known_records(tables, sync.object.name, key_field)} and l.key = p._key"
-    wanted = (
-        f"select distinct p._key as key, cast(null as {tables.dialect.text}) as company_id "
-        f"from {tables.plan(sync.name)} p where p._operation in ('clear', 'delete') and not exists ({known})"
-    )
-    return Search(sync.object, key_field, wanted)
+    """The records of planned removals, by the keys by which they were found before, which need no company."""
+    return _records(tables, comparison, None, "p._operation in ('clear', 'delete')")
 
 
 def people_searches(tables: StateTables, comparison: Comparison) -> list[Search]:
@@ -144,17 +138,17 @@ def company_search(tables: StateTables, rows: str, reference: str, condition: st
     return Search(OBJECTS["company"], REFERENCE, wanted)
 
 
-def _records(tables: StateTables, comparison: Comparison, reference: str | None) -> Search:
+def _records(tables: StateTables, comparison: Comparison, reference: str | None, condition: str) -> Search:
     sync = comparison.bound.sync
     key_field = sync.match.field if sync.match else ""
     known = f"{known_records(tables, sync.object.name, key_field)} and l.key = p._key"
     company, join = f"cast(null as {tables.dialect.text})", ""
-    where = f"{in_need_by_present_key(comparison)} and not exists ({known})"
+    where = f"{condition} and not exists ({known})"
     if reference:
         company, join = "c.planhat_id", company_join(tables, reference)
         # A company that is not in Planhat has no records there: no need to ask.
         where = (
-            f"{in_need_by_present_key(comparison)} and ({reference} is null or c.planhat_id is not null) "
+            f"{condition} and ({reference} is null or c.planhat_id is not null) "
             f"and not exists ({known} and ({reference} is null or l.company_id = c.planhat_id))"
         )
     wanted = (

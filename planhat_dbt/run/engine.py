@@ -49,7 +49,7 @@ from planhat_dbt.run.deliver_step import (
 from planhat_dbt.run.desk import Desk
 from planhat_dbt.run.heartbeat import Heartbeat
 from planhat_dbt.run.ledger import Entry
-from planhat_dbt.run.lookup_step import look_again, look_up, wants_lookups
+from planhat_dbt.run.lookup_step import look_again, look_up, wants_another_look, wants_lookups
 from planhat_dbt.run.read_back_step import read_back
 from planhat_dbt.run.recovery_step import enter_kept, enter_left
 from planhat_dbt.run.seal_step import check_rows, check_seal, forget_seal, seal_plans
@@ -462,18 +462,13 @@ class Run:
     def _removals(self, desk: Desk, entry: Entry) -> PlanhatDbtError | None:
         assert entry.compared is not None  # noqa: S101 - `removals_left` looked
         compared, plan = entry.compared, entry.compared.plan
-        looked_up = False
-
-        def ask() -> None:
-            nonlocal looked_up
-            looked_up = look_again(desk, compared)
-
-        stopped_by = self._ask(entry, ask)
+        looks_again = wants_another_look(compared)
+        stopped_by = self._ask(entry, partial(look_again, desk, compared)) if looks_again else None
         entry.removals_begun = True
         if entry.status is not None:
             self._leave_removals(desk, entry)
             return stopped_by
-        taken_over = leave_taken_over(desk, compared, looked_up=looked_up)
+        taken_over = leave_taken_over(desk, compared, looked_up=looks_again)
         onward = Onward(self._listener, plan.changes, sum(taken_over.values()))
         stopped_by = self._take_in(entry, deliver_removals, desk, onward)
         if taken_over:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from planhat_dbt.compare import (
     former_searches,
-    moving_keys,
+    keys_may_move,
     people_searches,
     record_searches,
     removal_search,
@@ -57,23 +57,22 @@ def look_up(desk: Desk, compared: Compared) -> Compared:
     return _LookUp(desk, compared).run()
 
 
-def look_again(desk: Desk, compared: Compared) -> bool:
-    """Look the records of removals up once more, if what was sent since may have given them other keys.
+def wants_another_look(compared: Compared) -> bool:
+    """Whether what was sent may have given records of planned removals other keys."""
+    return bool(compared.plan.changes) and keys_may_move(compared.comparison)
 
-    Returns:
-        Whether `lookups` now tells which records still have the keys of the removals.
+
+def look_again(desk: Desk, compared: Compared) -> None:
+    """Look up once more which records have the keys of planned removals.
 
     Raises:
         CallError: A look-up failed; no removal was sent.
         FailedError: Planhat refused a look-up, or the warehouse a statement.
     """
-    if not compared.plan.changes or not moving_keys(compared.comparison):
-        return False
     desk.pause(_SECOND_LOOK)
     finder = Finder(desk)
     finder.begin(compared.sync.name)
     finder.search(removal_search(desk.tables, compared.comparison))
-    return True
 
 
 class _LookUp:
